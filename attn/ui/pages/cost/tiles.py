@@ -10,9 +10,10 @@ from attn.charts.labels import number
 from attn.ui.page import page_columns, page_figure, page_path_columns, page_reading
 from attn.ui.pages.cost.curves import TILES_MOST
 from attn.ui.pages.cost.units import bytes_in_units
-from attn.ui.width import page_plot_height, page_share
+from attn.ui.width import page_plot_height, page_share, page_width
 
 _D = 8  # numbers of a query, a key and a value
+_NAMES = 110  # pixels for the names of the two outputs
 _LONG, _WIDE, _FAST = 8192, 64, (128, 128)  # a long text: tokens, numbers of a head, and a tile as on a GPU
 TILES_FORMULA = r"""\begin{aligned}\ell' &= e^{m-m'}\,\ell + \textstyle\sum_j e^{s_j-m'}\\
 c' &= e^{m-m'}\,c + \textstyle\sum_j e^{s_j-m'}\,v_j\end{aligned}"""
@@ -150,7 +151,8 @@ def _so_far(mine, row, whole, theme):
     return charts.heatmap(
         values, ["so far", "whole matrix"], charts.counted(_D), theme, kind="signed",
         title=f"Output of query {row + 1}",
-        size=(int(min(page_share(0.5, beside=160), 420)), 120), axes=("", "number"), scale=charts.Scale(name="number"),
+        size=(int(min(page_share(0.5, beside=160), page_width() - _NAMES, 420)), 120), axes=("", "number"),
+        scale=charts.Scale(name="number"),
         style=charts.Style(square=False),
     )  # fmt: skip
 
