@@ -183,6 +183,9 @@ def test_texts_that_are_the_same_have_nothing_to_carry():
 def test_who_made_the_last_state_is_drawn_by_head(passed):
     model, read = passed
     app = check(opened("why", tab="spoke", after="11"))
+    assert app.selectbox(key="why.after").label == "Token"
+    assert any("what a head did for this state by way of" in each for each in said(app))
+    assert not any(re.search(r"\) \(", each) for each in said(app))
     (drawn,) = matrices(app)["Heads and feed-forward networks (ff)"]
     made = ledger.state_contributions(model, read, 10)
     for part, share in zip(made.parts, made.shares, strict=True):

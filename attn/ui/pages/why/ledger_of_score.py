@@ -276,14 +276,14 @@ def _sentence(reading, made, query, key, against, weight):
     """Say which pair made most of the score in view, or of its difference from others."""
     asks, asked = as_text(reading.labels[query]), as_text(reading.labels[key])
     ((a, b, moved),), ((one, other_one, most),) = made.largest(1), ledger.grouped(made, "kind").largest(1)
-    strongest = f"{part_in_words(reading, a, query)} × {part_in_words(reading, b, key)} ({number(moved)})"
+    strongest = f"{part_in_words(reading, a, query)} × {part_in_words(reading, b, key)}, with {number(moved)}"
     if number(most) != number(moved):  # kinds of one part each are that pair again
-        strongest += f". By kind it is {group_label(one)} × {group_label(other_one)} ({number(most)})"
+        strongest += f". By kind it is {group_label(one)} × {group_label(other_one)}, with {number(most)}"
     if against is None:
         return (
             f"**{asks}** gives **{asked}** a weight of {share(weight)}, for a score of {number(made.score)}. Each "
             "token's state is a sum of parts, so the score is a sum over pairs of parts. The strongest of all "
-            f"{made.table.size:,} pairs: {strongest}."
+            f"{made.table.size:,} pairs is {strongest}."
         )
     other = f"that of **{as_text(reading.labels[against[0]])}**"
     if len(against) > 1:
@@ -291,7 +291,7 @@ def _sentence(reading, made, query, key, against, weight):
     where = "above" if made.score > 0 else "below"
     return (
         f"For **{asks}** the score of **{asked}** is {number(abs(made.score))} {where} {other}. This difference is a "
-        f"sum over pairs of parts, too. The strongest of all {made.table.size:,} pairs: {strongest}."
+        f"sum over pairs of parts, too. The strongest of all {made.table.size:,} pairs is {strongest}."
     )
 
 

@@ -253,7 +253,7 @@ def after_control(state, reading, help):
     count = len(reading.labels)
     state.clamp("after", 0, count)
     st.selectbox(
-        "After", range(count + 1), key=state.key("after"), help=help,
+        "After" if reading.writes else "Token", range(count + 1), key=state.key("after"), help=help,
         format_func=lambda at: reading.labels[at - 1] if at else f"the last, {reading.labels[-1]}",
     )  # fmt: skip
     return (state.get("after") or count) - 1

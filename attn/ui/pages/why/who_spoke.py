@@ -81,8 +81,8 @@ def spoke_tab(state, reading):
         f"| **difference of the two** | **{number(abs(made.total - real), 2)}** |"
     )
     st.caption(
-        "Direct shares alone: what a head did for a word by way of a later head or network is in the share of that. "
-        "Choose a head to have it in view, on the other tabs too."
+        f"Direct shares alone: what a head did for {'a word' if reading.writes else 'this state'} by way of a later "
+        "head or network is in the share of that. Choose a head to have it in view, on the other tabs too."
     )
     why_method(spoke_method(reading.model, reading.writes, made.parts), "elhage", "kobayashi_norms")
     why_code(state, lambda: _spoke_code(reading, setup, token, words, grid))
@@ -148,7 +148,7 @@ def strongest_shares(made, most):
 def _strongest(reading, made, token):
     """Say which three parts spoke most."""
     order = np.argsort(-np.abs(made.shares))[:3]
-    return "; ".join(f"{part_in_words(reading, made.parts[at], token)} ({number(made.shares[at])})" for at in order)
+    return "; ".join(f"{part_in_words(reading, made.parts[at], token)}, with {number(made.shares[at])}" for at in order)
 
 
 def _said_of_words(reading, made, token, words, logits):
