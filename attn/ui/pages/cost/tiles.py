@@ -48,8 +48,8 @@ def tiles_tab(state, theme):
         charts.beside(
             charts.work_grid(
                 _states(setup.tiles_n, steps, at), _kinds(theme), *2 * [charts.counted(setup.tiles_n)], theme,
-                title="Scores, tile by tile", size=int(min(page_share(0.5) - 90, page_plot_height(400))),
-                pick=charts.Pick("tile"),
+                title="Scores, tile by tile", pick=charts.Pick("tile"),
+                size=int(min(page_share(0.5) - 90, page_width() - _NAMES, page_plot_height(400))),
             ),
             _so_far(mine, row, whole, theme),
         ),

@@ -141,9 +141,9 @@ def patch_method(writes):
 
 def weights_method(model):
     """Say what the matrices of a head are multiplied with."""
-    norm = "the norm behind the embeddings" if isinstance(model, models.bert.Bert) else "the norm of the layer"
+    norm = "the norm that follows the embeddings" if isinstance(model, models.bert.Bert) else "the norm of the layer"
     return (
-        f"- **Words.** The row of a word in the embedding, behind {norm}. Positions are left out, so a query and a "
+        f"- **Words.** The row of a word in the embedding, after {norm}. Positions are left out, so a query and a "
         "key meet as if they stood at the same place.\n"
         "- **Match.** $c\\,(e_i W_Q + b_Q) \\cdot (e_j W_K + b_K)$, the score of two words: the QK circuit.\n"
         "- **Written.** $e_j W_V W_O U^\\top$, the OV circuit: the numbers are in no unit, for of the last norm "
