@@ -1,8 +1,11 @@
 """What the matrices of a head say by themselves, held against the head at work."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
+from attn.models import bert as bert_line
 from attn.models import head_weights
 from attn.pretrained import bert
 
@@ -10,8 +13,11 @@ pytest.importorskip("torch")
 pytest.importorskip("transformers")
 from attn.pretrained.families.whole_models import VOCABULARY, in_numpy, random_model
 
+FAMILIES = ["Llama with biases", "YaRN", "Phi-3 for long texts", "Qwen 3", "SmolLM 3", "Gemma 2", "OLMo 2", "GPT-2"]
+FAMILIES += ["BERT"]
 
-@pytest.fixture(scope="module", params=["Llama with biases", "Qwen 3", "Gemma 2", "OLMo 2", "GPT-2", "BERT"])
+
+@pytest.fixture(scope="module", params=FAMILIES)
 def model(request):
     return in_numpy(random_model(request.param))
 
@@ -33,24 +39,50 @@ def test_a_word_is_matched_as_the_first_layer_matches_it(model):
         group = head // (len(heard["query", 0]) // len(heard["key", 0]))
         scale = head_weights.head_matrices(opened, 0, head).scale
         score = scale * heard["query", 0][head, 0] @ heard["key", 0][group, 0]
-        if getattr(opened.layers[0], "query_norm", None) is not None and opened.layers[0].query_norm.size != 12:
-            continue  # a norm of all heads together, which a word alone does not tell by head
         got = head_weights.matched_words(opened, 0, head, [7], [7])
         assert got[0, 0] == pytest.approx(score, rel=1e-3, abs=1e-3)
         assert head_weights.matched_words(opened, 0, head, [7]).shape == (1, VOCABULARY)
 
 
-def test_what_is_written_is_the_value_through_the_output_and_the_words(model):
-    _, opened = model
-    own = head_weights.head_matrices(opened, 1, 2)
-    got = head_weights.written_words(opened, 1, 2, [5, 9])
-    assert got.shape == (2, VOCABULARY)
-    read = head_weights.read_embeddings(opened, [5, 9])
-    norm = getattr(opened.layers[1], "attention_norm", None)
-    if type(opened).__name__ == "Llama" and norm is not None:
-        read = read * norm
-        rows = opened.unembedding * opened.norm
-        np.testing.assert_allclose(got, read @ own.w_v @ own.w_o @ rows.T, rtol=1e-3, atol=1e-3)
+def test_what_is_written_is_what_the_head_alone_would_have_the_model_say(model):
+    """One word alone, read by one head of layer 1, and nothing else in the last state, which its norm then shrinks."""
+    line, opened = model
+    if line is bert_line:
+        own = head_weights.head_matrices(opened, 1, 2)
+        read = head_weights.read_embeddings(opened, [5, 9])
+        written = head_weights.written_words(opened, 1, 2, [5, 9])
+        np.testing.assert_allclose(written, read @ own.w_v @ own.w_o @ opened.embedding.T, rtol=1e-3, atol=1e-3)
+        return
+    opened = without_shifts(opened)
+    for word in (5, 9):
+        heard = {}
+
+        def alone(step, layer, array, word=word, heard=heard):
+            if (step, layer) == ("residual", 1):
+                return opened.embedding[[word]] * getattr(opened, "embedding_scale", 1)
+            if (step, layer) == ("residual", len(opened.layers)):
+                return heard["attention_output"]
+            if (step, layer) == ("context", 1):
+                array = np.array([row if head == 2 else 0 * row for head, row in enumerate(array)])
+            if layer == 1:
+                heard[step] = array
+            return array
+
+        logits = line.forward(opened, [word], change=alone).logits[0].astype(float)
+        if getattr(opened, "logit_softcap", None):
+            logits = opened.logit_softcap * np.arctanh(logits / opened.logit_softcap)
+        got = head_weights.written_words(opened, 1, 2, [word])[0]
+        assert got.shape == (VOCABULARY,)
+        np.testing.assert_allclose(got / np.abs(got).max(), logits / np.abs(logits).max(), atol=1e-4)
+
+
+def without_shifts(opened):
+    """Return a model whose biases, but for those of the norms that layers read by, are 0: no word decides them."""
+    if hasattr(opened.norm, "bias"):
+        kept = np.arange(3 * len(opened.norm.gain)) < 2 * len(opened.norm.gain)  # of queries and keys
+        layers = tuple(each._replace(b_qkv=each.b_qkv * kept, b_o=0 * each.b_o) for each in opened.layers)
+        return dataclasses.replace(opened, layers=layers, norm=opened.norm._replace(bias=0 * opened.norm.bias))
+    return dataclasses.replace(opened, layers=tuple(each._replace(b_v=None, b_o=None) for each in opened.layers))
 
 
 def test_a_whole_vocabulary_is_matched_in_blocks_as_words_are_alone():
@@ -72,8 +104,8 @@ def test_copying_scores_are_those_of_the_whole_matrix_of_words(model):
         norm = getattr(opened.layers[1], "attention_norm", None)
         if norm is not None and hasattr(norm, "bias") and type(opened).__name__ != "Bert":
             own = head_weights.head_matrices(opened, 1, head)  # the shift of a norm is no word's own
-            rows = opened.embedding * opened.norm.gain
-            whole = whole - (norm.bias @ own.w_v @ own.w_o) @ rows.T
+            shift = norm.bias @ own.w_v @ own.w_o
+            whole = whole - ((shift - shift.mean()) * opened.norm.gain) @ opened.unembedding.T
         values = np.linalg.eigvals(whole)
         assert got[0, head] == pytest.approx(values.real.sum() / np.abs(values).sum(), abs=0.02)
 
@@ -117,3 +149,6 @@ def test_what_is_not_there_is_said(model):
         head_weights.head_matrices(opened, 99, 0)
     with pytest.raises(ValueError, match="head must be"):
         head_weights.head_matrices(opened, 0, 99)
+    for layers in ([99], [-1], ["a"], [0.5]):
+        with pytest.raises(ValueError, match=r"layers? must "):
+            head_weights.copying_scores(opened, layers)

@@ -11,6 +11,9 @@ from attn.block import Norm
 from attn.functional import as_real, layer_norm, rms_norm, whole_number
 from attn.models import bert, gpt2, llama, passes
 from attn.models.checkpoint import token_ids
+from attn.models.layer_parts import attention_matrices
+from attn.models.rotary_scaling import turning
+from attn.positions import rotate
 
 _BLOCK = 4096  # words at once
 
@@ -47,30 +50,23 @@ def head_matrices(model: Model, layer: int, head: int) -> HeadMatrices:
     """
     weights = model.layers[whole_number("layer", layer, most=len(model.layers) - 1)]
     whole_number("head", head, most=num_heads(model) - 1)
-    matrices, w_o, num_kv_heads, scale = _layer_matrices(model, weights)
+    matrices = attention_matrices(weights)
+    own = weights.attention if isinstance(model, bert.Bert) else model
+    num_kv_heads = num_heads(model) if isinstance(model, gpt2.GPT2) else own.num_kv_heads
     group = head // (num_heads(model) // num_kv_heads)
-    w_q, b_q = _cut(matrices["query"], num_heads(model), head)
-    w_k, b_k = _cut(matrices["key"], num_kv_heads, group)
-    w_v, b_v = _cut(matrices["value"], num_kv_heads, group)
+    w_q, b_q = _cut(matrices.w_q, matrices.b_q, num_heads(model), head)
+    w_k, b_k = _cut(matrices.w_k, matrices.b_k, num_kv_heads, group)
+    w_v, b_v = _cut(matrices.w_v, matrices.b_v, num_kv_heads, group)
     d_v = w_v.shape[1]
-    return HeadMatrices(w_q, b_q, w_k, b_k, w_v, b_v, w_o[head * d_v : (head + 1) * d_v], scale)
-
-
-def _layer_matrices(model, weights):
-    """Return of each role the matrix and bias of all heads; the output's matrix, the heads of keys, and the scale."""
-    if isinstance(model, gpt2.GPT2):
-        parts = zip(np.split(weights.w_qkv, 3, axis=1), np.split(weights.b_qkv, 3), strict=True)
-        return dict(zip(("query", "key", "value"), parts, strict=True)), weights.w_o, model.num_heads, weights.scale
-    own = weights.attention if isinstance(model, bert.Bert) else weights
-    matrices = {"query": (own.w_q, own.b_q), "key": (own.w_k, own.b_k), "value": (own.w_v, own.b_v)}
     if isinstance(model, bert.Bert):
-        return matrices, own.w_o, own.num_kv_heads, own.d_k**-0.5
-    return matrices, own.w_o, model.num_kv_heads, model.scale
+        scale = w_q.shape[1] ** -0.5
+    else:
+        scale = model.scale if isinstance(model, llama.Llama) else weights.scale
+    return HeadMatrices(w_q, b_q, w_k, b_k, w_v, b_v, matrices.w_o[head * d_v : (head + 1) * d_v], scale)
 
 
-def _cut(projection, count, at):
+def _cut(w, b, count, at):
     """Return the columns of one of so many heads, and its bias."""
-    w, b = projection
     width = w.shape[1] // count
     columns = slice(at * width, (at + 1) * width)
     return w[:, columns], np.zeros(width, w.dtype) if b is None else b[columns]
@@ -122,28 +118,50 @@ def matched_words(model: Model, layer: int, head: int, queries: ArrayLike, keys:
     Returns
     -------
     shape (a, b)
-        Scores as the head would give them if the states were the embeddings alone.
+        Scores as the head would give them if the states were the embeddings alone, before any softcap.
+
+    Raises
+    ------
+    ValueError
+        As `head_matrices`, and if `queries` or `keys` are no words of the model.
 
     Notes
     -----
     :math:`c\,(e_i W_q + b_q)(e_j W_k + b_k)^\top`: the full QK circuit of [1]_, section "The QK circuit", with
-    embeddings normalised as the model does, and no rotation by position, which is that of a distance of 0.
+    embeddings normalised as the model does, queries and keys as well, and no rotation by position, which is that of a
+    distance of 0. What some scaled positions multiply queries and keys by is in it.
 
     References
     ----------
     .. [1] Elhage et al., 2021, A mathematical framework for transformer circuits.
     """
-    own, weights = head_matrices(model, layer, head), model.layers[layer]
-
-    def projected(ids, w, b, gain_of):
-        vectors = _as_layer_reads(model, read_embeddings(model, ids), layer) @ w + b
-        gain = getattr(weights, gain_of) if isinstance(model, llama.Llama) else None
-        return vectors if gain is None or gain.size != model.d_k else rms_norm(vectors, gain, model.epsilon)
-
     ids = np.arange(len(model.embedding)) if keys is None else token_ids(keys, len(model.embedding), "keys")
-    query = projected(queries, own.w_q, own.b_q, "query_norm")
-    scores = [query @ projected(block, own.w_k, own.b_k, "key_norm").T for block in _blocks(ids)]
-    return own.scale * np.concatenate(scores, axis=-1)
+    query = _compared(model, layer, head, queries, "query")
+    scores = [query @ _compared(model, layer, head, block, "key").T for block in _blocks(ids)]
+    return head_matrices(model, layer, head).scale * np.concatenate(scores, axis=-1)
+
+
+def _compared(model, layer, head, ids, role):
+    """Return the queries or the keys of words, (w, d_k), as a head compares them where they stand in one place."""
+    own, weights = head_matrices(model, layer, head), model.layers[layer]
+    read = _as_layer_reads(model, read_embeddings(model, ids), layer)
+    vectors = read @ own.w_q + own.b_q if role == "query" else read @ own.w_k + own.b_k
+    if not isinstance(model, llama.Llama):
+        return vectors
+    gain = weights.query_norm if role == "query" else weights.key_norm
+    if gain is not None and gain.size == model.d_k:
+        vectors = rms_norm(vectors, gain, model.epsilon)
+    elif gain is not None:  # of all heads together
+        w, b = (weights.w_q, weights.b_q) if role == "query" else (weights.w_k, weights.b_k)
+        at = head if role == "query" else head // (model.num_heads // model.num_kv_heads)
+        whole = rms_norm(read @ w if b is None else read @ w + b, gain, model.epsilon)
+        vectors = whole[:, at * model.d_k : (at + 1) * model.d_k]
+    if weights.rope is None:
+        return vectors
+    turned = turning(model.ropes[weights.rope], model.d_k, 1, model.max_tokens)
+    if turned.factor == 1:  # as of most: turned by no angle and multiplied by 1 they are what they were
+        return vectors
+    return rotate(vectors, np.zeros((len(vectors), len(turned.speeds))), factor=turned.factor)
 
 
 def written_words(model: Model, layer: int, head: int, words: ArrayLike) -> np.ndarray:
@@ -159,7 +177,14 @@ def written_words(model: Model, layer: int, head: int, words: ArrayLike) -> np.n
     Returns
     -------
     shape (w, vocabulary)
-        What the head would add to the score of each word, its last norm not counted: in no unit.
+        What the head would add to the score of each word, in no unit: of the norms on the way, one that stands behind
+        attention and the last, only the gains count, and that a layer norm centres. How much they shrink what they
+        read depends on the text. Of an encoder, which normalises after each sum, no norm counts.
+
+    Raises
+    ------
+    ValueError
+        As `head_matrices`, and if `words` are no words of the model.
 
     Notes
     -----
@@ -171,8 +196,9 @@ def written_words(model: Model, layer: int, head: int, words: ArrayLike) -> np.n
     """
     own = head_matrices(model, layer, head)
     read = _as_layer_reads(model, read_embeddings(model, words), layer)
-    rows, gain = _said(model)
-    return (read @ own.w_v @ own.w_o * gain) @ rows.T
+    written = read @ own.w_v @ own.w_o * _gain_behind(model, layer)  # (w, d_model)
+    gain, centres = _last_norm(model)
+    return ((written - centres * written.mean(axis=-1, keepdims=True)) * gain) @ _words(model).T
 
 
 def copying_scores(model: Model, layers: ArrayLike | None = None) -> np.ndarray:
@@ -186,33 +212,42 @@ def copying_scores(model: Model, layers: ArrayLike | None = None) -> np.ndarray:
 
     Returns
     -------
-    shape (num_layers, num_heads)
+    shape (layers, num_heads)
         From -1 to 1: 1 where all eigenvalues are positive, as of a head that copies, -1 where all are negative. They
         sum up the few directions of words that a head passes on: it need not write the very word that it looks at.
+
+    Raises
+    ------
+    ValueError
+        If there is no such layer.
 
     Notes
     -----
     :math:`\sum_i \lambda_i / \sum_i |\lambda_i|` over the eigenvalues of :math:`W_U W_{OV} W_E` ([1]_, "Summarizing
-    OV/QK matrices"), of embeddings as `read_embeddings` gives them and with the gains of norms. They are those of the
-    small :math:`W_o U^\top E W_v`, of (d_v, d_v): the product of two matrices has, but for zeros, the eigenvalues of
-    the product in the other order.
+    OV/QK matrices"), of embeddings as `read_embeddings` gives them and with the norms of which `written_words` speaks.
+    They are those of the small :math:`W_o U^\top E W_v`, of (d_v, d_v): the product of two matrices has, but for
+    zeros, the eigenvalues of the product in the other order.
 
     References
     ----------
     .. [1] Elhage et al., 2021, A mathematical framework for transformer circuits.
     """
-    numbers = range(len(model.layers)) if layers is None else [int(each) for each in np.asarray(layers)]
-    rows, said_gain = _said(model)
-    between = sum(rows[block].T @ read_embeddings(model, block) for block in _blocks(np.arange(len(rows))))
-    between = said_gain[:, None] * between  # (d_model, d_model)
+    numbers = np.arange(len(model.layers)) if layers is None else np.atleast_1d(as_real(layers, "layers"))
+    rows = _words(model)
+    last_gain, centres = _last_norm(model)
+    between = sum(read_embeddings(model, block).T @ rows[block] for block in _blocks(np.arange(len(rows))))
+    between = (between * last_gain).T  # (d_model written, d_model read)
+    between = between - centres * between.mean(axis=0)
     scores = []
-    for layer in numbers:
+    for layer in numbers.tolist():
+        whole_number("layer", layer, most=len(model.layers) - 1)
         norm = None if isinstance(model, bert.Bert) else model.layers[layer].attention_norm
         gain = 1.0 if norm is None else norm.gain if isinstance(norm, Norm) else norm
         row = []
         for head in range(num_heads(model)):
             own = head_matrices(model, layer, head)
-            values = np.linalg.eigvals((own.w_o @ (between * gain) @ own.w_v).astype(float))
+            small = (own.w_o * _gain_behind(model, layer)) @ (between * gain) @ own.w_v  # (d_v, d_v)
+            values = np.linalg.eigvals(small.astype(float))
             row.append(values.real.sum() / max(np.abs(values).sum(), 1e-300))
         scores.append(row)
     return np.array(scores)
@@ -223,11 +258,22 @@ def num_heads(model: Model) -> int:
     return model.layers[0].attention.num_heads if isinstance(model, bert.Bert) else model.num_heads
 
 
-def _said(model):
-    """Return the row of each word that a last state is multiplied by, and the gain of the norm before."""
+def _words(model):
+    """Return the row of each word that a last state is multiplied by."""
+    return model.embedding if isinstance(model, bert.Bert) else model.unembedding
+
+
+def _last_norm(model):
+    """Return the gain of the norm behind the last layer, and whether it centres."""
     if isinstance(model, bert.Bert):
-        return model.embedding, np.ones(model.embedding.shape[1], np.float32)
-    return model.unembedding, model.norm.gain if isinstance(model.norm, Norm) else model.norm
+        return 1.0, False
+    return (model.norm.gain, True) if isinstance(model.norm, Norm) else (model.norm, False)
+
+
+def _gain_behind(model, layer):
+    """Return the gain of a norm that stands behind attention, before its output is added."""
+    gain = model.layers[layer].attention_output_norm if isinstance(model, llama.Llama) else None
+    return 1.0 if gain is None else gain
 
 
 def _blocks(ids):

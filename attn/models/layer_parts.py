@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from attn import block
 from attn.models import gpt2, llama, passes
 
 
@@ -36,15 +37,14 @@ class FeedForwardMatrices(NamedTuple):
 Layer = llama.Layer | gpt2.Layer
 
 
-def attention_matrices(layer: Layer) -> AttentionMatrices:
+def attention_matrices(layer: Layer | block.Layer) -> AttentionMatrices:
     """Return the matrices of a layer's attention; those of GPT-2, which lie side by side, one by one."""
     if isinstance(layer, gpt2.Layer):
         w_q, w_k, w_v = np.split(layer.w_qkv, 3, axis=-1)
         b_q, b_k, b_v = np.split(layer.b_qkv, 3, axis=-1)
         return AttentionMatrices(w_q, w_k, w_v, layer.w_o, b_q, b_k, b_v, layer.b_o)
-    return AttentionMatrices(
-        layer.w_q, layer.w_k, layer.w_v, layer.w_o, layer.b_q, layer.b_k, layer.b_v, layer.b_o
-    )  # fmt: skip
+    own = layer.attention if isinstance(layer, block.Layer) else layer
+    return AttentionMatrices(own.w_q, own.w_k, own.w_v, own.w_o, own.b_q, own.b_k, own.b_v, own.b_o)
 
 
 def feed_forward_matrices(layer: Layer) -> FeedForwardMatrices:

@@ -69,8 +69,8 @@ def weights_tab(state, reading):
             "−1 where all are negative. It sums up few directions of words, so a head with a high score need not "
             "write the very word that it looks at. After Elhage et al., 2021, [A mathematical framework for "
             "transformer circuits](https://transformer-circuits.pub/2021/framework/index.html), “Summarizing OV/QK "
-            "matrices”. Embeddings are normalised as the model does; of the last norm only the gain is in it, and "
-            "positions are left out."
+            "matrices”. Embeddings are normalised as the model does; of norms behind the head only the gains are in "
+            "it, and positions are left out."
         )
     with right:
         _cloud(state, reading, setup, layer, head)
