@@ -58,6 +58,15 @@ def test_an_encoders_steps_are_found_again():
     passed = line.forward(model, IDS, change=keep)
     for step in patching.STEPS:
         np.testing.assert_allclose(patching.recorded_step(model, passed, step, 2), heard[step, 2], atol=1e-5)
+    halved = line.forward(
+        model, IDS, change=lambda name, layer, array: array / 2 if name == "feed_forward_output" else array
+    )
+    first = halved.blocks[0]
+    np.testing.assert_allclose(
+        patching.recorded_step(model, halved, "feed_forward_output", 0), first.feed_forward_output, atol=0
+    )
+    _, _, w_2, b_2 = model.layers[0].feed_forward
+    np.testing.assert_allclose(first.feed_forward_output, (first.inner @ w_2 + b_2) / 2, atol=1e-5)
     both = [bert.forward(model, ids) for ids in (IDS, OTHER)]
     moved = patching.run(model, IDS, patching.put_there(model, both[1], "residual", Place(0, 4)))
     np.testing.assert_allclose(moved.output, both[1].output, atol=1e-5)  # the one token that differs
@@ -138,12 +147,40 @@ def test_texts_of_other_lengths_are_put_by_their_partners():
     [
         ({"step": "query"}, "step must be one of"),
         ({"place": Place(9, 0)}, "layer must be"),
+        ({"place": Place(0, -1)}, "position must be a whole number of at least 0, got -1"),
+        ({"step": "context", "place": Place(0, 99)}, "head must be a whole number from 0 to 3, got 99"),
+        ({"step": "weights", "place": Place(0, -1)}, "head must be a whole number from 0 to 3, got -1"),
+        ({"step": "value", "place": Place(0, 3.5)}, "head must be"),
     ],
 )
 def test_what_cannot_be_put_is_said(decoder, given, sentence):
     model, passed, _ = decoder
     with pytest.raises(ValueError, match=sentence):
         patching.put_there(model, passed, **({"step": "residual", "place": Place(0, 0)} | given))
+
+
+@pytest.mark.parametrize(
+    ("step", "number", "pairs", "sentence"),
+    [
+        ("residual", 99, None, "position must be a whole number from 0 to 10, got 99"),
+        ("residual", 0, [(0, 11)], "position of the source must be a whole number from 0 to 10, got 11"),
+        ("context", 0, [(-1, 0)], "position of the text must be a whole number from 0 to 10, got -1"),
+    ],
+)
+def test_where_a_text_does_not_reach_is_said_as_soon_as_it_is_run(decoder, step, number, pairs, sentence):
+    model, passed, _ = decoder
+    with pytest.raises(ValueError, match=sentence):
+        next(patching.patched(model, OTHER, passed, step, [Place(0, number)], measured, pairs))
+
+
+def test_without_pairs_a_shorter_source_is_put_as_far_as_it_goes(decoder):
+    model, passed, _ = decoder
+    longer = [*OTHER, 5, 6]
+    by_pairs, alone = (
+        patching.run(model, longer, patching.put_there(model, passed, "context", Place(1, 2), pairs)).logits
+        for pairs in ([(at, at) for at in range(11)], None)
+    )
+    np.testing.assert_array_equal(by_pairs, alone)
 
 
 def test_no_difference_has_no_share():

@@ -64,7 +64,8 @@ class Block(NamedTuple):
     attention: MultiHead  # every step by head; its output is (n, d_model)
     attended: np.ndarray  # (n, d_model) hidden plus what attention found, normalised
     inner: np.ndarray  # (n, d_ff) the wide layer of the feed-forward network
-    output: np.ndarray  # (n, d_model) attended plus what the network made, normalised
+    feed_forward_output: np.ndarray  # (n, d_model) what the network made of it
+    output: np.ndarray  # (n, d_model) attended plus that, normalised
 
 
 class Pass(NamedTuple):
@@ -84,7 +85,8 @@ def forward(model: Bert, ids: ArrayLike, types: ArrayLike | None = None, *, chan
     model
     ids : integers, shape (n,)
     types : integers, shape (n,)
-        0 for tokens of the first text, 1 for those of the second; by default all are of the first.
+        0 for tokens of the first text, 1 for those of the second, where the model has two types; by default all are
+        of the first.
     change
         As `attn.models.llama.forward` takes it.
 
@@ -96,8 +98,8 @@ def forward(model: Bert, ids: ArrayLike, types: ArrayLike | None = None, *, chan
     Raises
     ------
     ValueError
-        If `ids` are no tokens of the model, or more than it has positions for; if `types` are not one of 0 and 1 for
-        each; if `change` returns an array of another shape.
+        If `ids` are no tokens of the model, or more than it has positions for; if `types` are not one for
+        each, or a type that the model has not; if `change` returns an array of another shape.
 
     Notes
     -----
@@ -119,6 +121,7 @@ def forward(model: Bert, ids: ArrayLike, types: ArrayLike | None = None, *, chan
         raise ValueError(f"types must be one for each of {len(ids)} ids, got {len(types)}")
     activation, change = ACTIVATIONS[model.activation], checked_change(change)
 
+    # change(name, layer, array), here and below, is the array itself, unless somebody changes this step
     hidden = model.embedding[ids] + _positions(model, ids)  # (n, d_model)
     if model.types is not None:
         hidden = hidden + model.types[types]
@@ -133,18 +136,18 @@ def forward(model: Bert, ids: ArrayLike, types: ArrayLike | None = None, *, chan
         attention = scaled_dot_product_attention(query, key, value)
         attention = changed_attention(change, number, attention, value)
         concat = merge_heads(attention.context)  # (n, d_model)
-        attention_out = change("attention_output", number, concat @ own.w_o + own.b_o)
-        middle = layer_norm(hidden + attention_out, *layer.attention_norm, model.epsilon)  # (n, d_model)
+        attention_output = change("attention_output", number, concat @ own.w_o + own.b_o)
+        attended = layer_norm(hidden + attention_output, *layer.attention_norm, model.epsilon)  # (n, d_model)
 
         # feed-forward: each token by itself
         w_1, b_1, w_2, b_2 = layer.feed_forward
-        inner = activation(middle @ w_1 + b_1)  # (n, d_ff)
-        feed_forward_out = change("feed_forward_output", number, inner @ w_2 + b_2)
-        output = layer_norm(middle + feed_forward_out, *layer.feed_forward_norm, model.epsilon)
+        inner = activation(attended @ w_1 + b_1)  # (n, d_ff)
+        feed_forward_output = change("feed_forward_output", number, inner @ w_2 + b_2)
+        output = layer_norm(attended + feed_forward_output, *layer.feed_forward_norm, model.epsilon)
         output = change("residual", number + 1, output)
 
-        every_step = MultiHead(query, key, value, *attention, concat, attention_out)
-        blocks.append(Block(hidden, every_step, middle, inner, output))
+        heads = MultiHead(query, key, value, *attention, concat, attention_output)
+        blocks.append(Block(hidden, heads, attended, inner, feed_forward_output, output))
         hidden = output
     return Pass(ids, types, tuple(blocks), hidden)
 

@@ -22,9 +22,12 @@ from attn.positions import rotate
 
 
 class Part(NamedTuple):
-    """One summand of a state."""
+    """One summand of a state.
 
-    kind: str  # embedding, position, type, head, feed_forward, or bias for all that no token decides
+    The biases of values stand with what their heads wrote, and that of a feed-forward network with what it made.
+    """
+
+    kind: str  # embedding, position, type, head, feed_forward, or bias: what projections and norms add by themselves
     layer: int | None = None  # counted from 0
     head: int | None = None
 
@@ -218,7 +221,8 @@ def score_ledger(
     Notes
     -----
     With :math:`x_i = \sum_a x_i^a` and the norms' scales held, :math:`q_i = \sum_a q_i^a` and :math:`k_j = \sum_b
-    k_j^b`, and so :math:`s_{ij} = c \sum_{a,b} q_i^a \cdot k_j^b`: the terms of [1]_, section "QK circuit", with one
+    k_j^b`, and so :math:`s_{ij} = c \sum_{a,b} q_i^a \cdot k_j^b` with :math:`c` the scale of scores, mostly
+    :math:`1/\sqrt{d_k}`: the terms of [1]_, section "QK circuit", with one
     row for each source. Rotary positions are linear and go through; a softcap comes after. A softmax over keys sees
     differences of scores alone, :math:`w_{ij} / w_{ij'} = e^{s_{ij} - s_{ij'}}`, and such a difference is a table, too:
     :math:`s_{ij} - \frac1m \sum_{j'} s_{ij'} = c \sum_{a,b} q_i^a \cdot (k_j^b - \frac1m \sum_{j'} k_{j'}^b)`.
@@ -493,8 +497,7 @@ def _of_bert(model, passed, layer, token):
         _add_heads(parts, number, block.attention.context[:, token], weights.attention.w_o)
         _add(parts, Part("bias", number), weights.attention.b_o)
         parts = _through(parts, weights.attention_norm, model.epsilon, number)
-        _, _, w_2, b_2 = weights.feed_forward
-        _add(parts, Part("feed_forward", number), block.inner[token].astype(float) @ w_2 + b_2)
+        _add(parts, Part("feed_forward", number), block.feed_forward_output[token])
         parts = _through(parts, weights.feed_forward_norm, model.epsilon, number)
     return parts
 

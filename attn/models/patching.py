@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from attn.functional import as_real, finite_number, whole_number
+from attn.functional import MOST, as_real, finite_number, whole_number
 from attn.models import bert, gpt2, llama, passes
 from attn.models.passes import Change
 
@@ -61,10 +61,11 @@ def recorded_step(model: Model, passed: Passed, step: str, layer: int) -> np.nda
     whole_number("layer", layer, most=len(model.layers) - 1)
     if isinstance(model, bert.Bert) and isinstance(passed, bert.Pass):
         block = passed.blocks[layer]
-        if step == "feed_forward_output":
-            feed_forward = model.layers[layer].feed_forward
-            return block.inner @ feed_forward.w_2 + feed_forward.b_2
-        named = {"residual": block.hidden, "attention_output": block.attention.output}
+        named = {
+            "residual": block.hidden,
+            "attention_output": block.attention.output,
+            "feed_forward_output": block.feed_forward_output,
+        }
         return named[step] if step in named else getattr(block.attention, step)
     if isinstance(passed, bert.Pass):
         raise ValueError("passed must be a pass of the model, got one of an encoder")
@@ -90,7 +91,7 @@ def put_there(
         A position of the text that is run, or a head.
     pairs
         Positions of that text, each with the one of the source that stands for it, as `aligned` returns them; by
-        default each with itself.
+        default each with itself, as far as both texts go.
 
     Returns
     -------
@@ -100,7 +101,9 @@ def put_there(
     Raises
     ------
     ValueError
-        As `recorded_step`; by the function that is returned, if the texts differ in length and ``weights`` are put.
+        As `recorded_step`, and if there is no such head; by the function that is returned, if the text that is run has
+        no such position, if one of `pairs` names a position that its text has not, or if the texts differ in length
+        and ``weights`` are put.
 
     Notes
     -----
@@ -113,11 +116,18 @@ def put_there(
     """
     there = recorded_step(model, source, step, place.layer)
     by_head = STEPS[step] == "heads"
+    whole_number("head" if by_head else "position", place.number, most=len(there) - 1 if by_head else MOST)
 
     def change(name, layer, array):
         if (name, layer) != (step, place.layer):
             return array
-        known = [(at, at) for at in range(array.shape[-2])] if pairs is None else pairs
+        n, n_source = array.shape[-2], there.shape[-2]
+        if not by_head:
+            whole_number("position", place.number, most=n - 1)
+        known = [(at, at) for at in range(min(n, n_source))] if pairs is None else pairs
+        for at, partner in known:
+            whole_number("a position of the text", at, most=n - 1)
+            whole_number("a position of the source", partner, most=n_source - 1)
         changed = array.copy()
         if step == "weights":
             if there.shape != array.shape:
@@ -150,6 +160,11 @@ def aligned(ids: ArrayLike, source_ids: ArrayLike) -> list[tuple[int, int]]:
     list of (int, int)
         Of texts of one length all, each with itself. Otherwise the stretches that are the same, and of stretches that
         differ the last tokens of both, for as many as the shorter has: the last token of a name is where it is known.
+
+    Raises
+    ------
+    ValueError
+        If one is not a row of numbers.
 
     Examples
     --------
@@ -197,13 +212,24 @@ def patched(
     Yields
     ------
     float
+
+    Raises
+    ------
+    ValueError
+        As `put_there`.
     """
     for place in places:
         yield measure(run(model, ids, change=put_there(model, source, step, place, pairs)))
 
 
 def run(model: Model, ids: ArrayLike, change: Change | None = None) -> Passed:
-    """Pass a text through a model of any line, of one that writes with the logits of the last token alone."""
+    """Pass a text through a model of any line, of one that writes with the logits of the last token alone.
+
+    Raises
+    ------
+    ValueError
+        As the model's own ``forward``.
+    """
     if isinstance(model, bert.Bert):
         return bert.forward(model, ids, change=change)
     if isinstance(model, gpt2.GPT2):
@@ -274,6 +300,11 @@ def hand_over(shares: ArrayLike) -> list[Leg]:
     list of Leg
         Of each layer the position with the largest share, layers with the same one after the other joined. A layer in
         which no share is above 0 is left out.
+
+    Raises
+    ------
+    ValueError
+        If `shares` are not layers by positions, at least one of each.
 
     Notes
     -----
