@@ -31,7 +31,8 @@ def sampling_probabilities(
     Raises
     ------
     ValueError
-        If `logits` are no row of numbers, or another number is out of range.
+        If `logits` are no row of numbers, one of them is not a number or infinite, or all are minus infinity, or
+        another number is out of range.
 
     Notes
     -----
@@ -54,12 +55,16 @@ def sampling_probabilities(
     array([0.725, 0.181, 0.065, 0.029])
     """
     row = as_real(logits, "logits").astype(float)
-    if row.ndim != 1 or not row.size or np.isnan(row).any() or row.max() in (np.inf, -np.inf):
+    if row.ndim != 1 or not row.size:
         raise ValueError(f"logits must be a row of at least one number, got shape {row.shape}")
+    if np.isnan(row).any() or np.isinf(row.max()):
+        raise ValueError(f"logits must be numbers below infinity, one of them finite, got {row.max():g} as the largest")
     temperature = finite_number(temperature, "temperature", least=0)
     top_p = finite_number(top_p, "top_p", above=0, most=1)
     if temperature == 0:
-        return np.eye(1, row.size, int(row.argmax()))[0]
+        probabilities = np.zeros(row.size)
+        probabilities[row.argmax()] = 1.0
+        return probabilities
     row = (row - row.max()) / temperature  # the largest is 0, so that no temperature overflows
     if top_k is not None:
         top_k = min(whole_number("top_k", top_k, 1), row.size)
