@@ -60,6 +60,24 @@ def test_it_writes_what_transformers_writes(both):
         assert one.probabilities.argmax() == one.id
 
 
+def test_a_text_that_outgrows_the_short_factors_is_read_anew_as_in_transformers(tmp_path):
+    factors = {"long_factor": [9.0, 1.0, 7.0], "short_factor": [1.0, 1.1, 1.3]}
+    scaling = {"rope_type": "longrope", "rope_theta": 1e4, **factors}
+    config = transformers.Phi3Config(
+        **SIZES, rope_parameters=scaling, original_max_position_embeddings=11, initializer_range=0.5
+    )
+    theirs, ours = save(tmp_path, config), language_model.load(tmp_path)
+    expected = theirs.generate(
+        torch.tensor([[WORDS.index(word) for word in TEXT.split()]]), max_new_tokens=12, do_sample=False,
+        output_logits=True, return_dict_in_generate=True,
+    )  # fmt: skip
+    written = list(language_model.write(ours, TEXT, 12))
+    assert [one.id for one in written] == expected.sequences[0, len(TEXT.split()) :].tolist()
+    assert len(written) > 5
+    for one, logits in zip(written, expected.logits, strict=True):
+        np.testing.assert_allclose(one.logits, logits[0].numpy(), atol=1e-4)
+
+
 def test_drawing_follows_the_probabilities(both):
     _, ours = both
     drawn = [

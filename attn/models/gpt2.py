@@ -1,4 +1,4 @@
-"""GPT-2 in numpy: from token ids to the scores of the next token."""
+"""GPT-2 in numpy: from token ids to logits, the scores of each next token."""
 
 from __future__ import annotations
 
@@ -113,31 +113,32 @@ def forward(
     activation, change = ACTIVATIONS[model.activation], checked_change(change)
 
     x = model.embedding[ids] + model.positions[cache.length : end]  # (n, d_model), the residual stream
-    x = change("residual", 0, x)
+    x = change("residual", 0, x)  # which is x itself, here and below, unless somebody changes this step
     states, kept, keys, values = [x], [], [], []
     for number, layer in enumerate(model.layers):
         # attention: each token looks at those before it
-        normed_x = layer_norm(x, *layer.attention_norm, model.epsilon)
-        projected = np.split(normed_x @ layer.w_qkv + layer.b_qkv, 3, axis=-1)
+        attention_input = layer_norm(x, *layer.attention_norm, model.epsilon)
+        projected = np.split(attention_input @ layer.w_qkv + layer.b_qkv, 3, axis=-1)
         query, key, value = (split_heads(each, model.num_heads) for each in projected)  # (num_heads, n, d_k)
         query, key = change("query", number, query), change("key", number, key)
         value = change("value", number, value)
         key, value = with_cached(cache, number, key, value)  # (num_heads, n_k, d_k)
         attention = scaled_dot_product_attention(query, key, value, causal=True, scale=layer.scale)
         attention = changed_attention(change, number, attention, value)
-        attention_out = change("attention_output", number, merge_heads(attention.context) @ layer.w_o + layer.b_o)
-        middle = x + attention_out  # (n, d_model), the residual stream between attention and feed-forward
+        attention_output = change("attention_output", number, merge_heads(attention.context) @ layer.w_o + layer.b_o)
+        middle = x + attention_output  # (n, d_model), the residual stream between attention and feed-forward
 
         # feed-forward: each token by itself
-        normed_middle = layer_norm(middle, *layer.feed_forward_norm, model.epsilon)
-        inner = activation(normed_middle @ layer.w_1 + layer.b_1)  # (n, d_ff)
-        feed_forward_out = inner @ layer.w_2 + layer.b_2
-        feed_forward_out = change("feed_forward_output", number, feed_forward_out)
-        output = change("residual", number + 1, middle + feed_forward_out)
+        feed_forward_input = layer_norm(middle, *layer.feed_forward_norm, model.epsilon)
+        inner = activation(feed_forward_input @ layer.w_1 + layer.b_1)  # (n, d_ff)
+        feed_forward_output = change("feed_forward_output", number, inner @ layer.w_2 + layer.b_2)
+        output = change("residual", number + 1, middle + feed_forward_output)
 
         if steps:
             kept.append(LayerPass(
-                x, normed_x, query, key, value, attention, attention_out, normed_middle, inner, feed_forward_out, output
+                x=x, attention_input=attention_input, query=query, key=key, value=value, attention=attention,
+                attention_output=attention_output, feed_forward_input=feed_forward_input, inner=inner,
+                feed_forward_output=feed_forward_output, output=output,
             ))  # fmt: skip
         keys.append(key)  # for the cache
         values.append(value)

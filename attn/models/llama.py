@@ -1,4 +1,4 @@
-"""Llama and its descendants in numpy: from token ids to the scores of the next token.
+"""Llama and its descendants in numpy: from token ids to logits, the scores of each next token.
 
 Llama 1 to 3, Mistral, Qwen 2 and 3, SmolLM 2 and 3, Phi-3, OLMo 2, Gemma 1 to 3: one forward pass serves them all.
 What tells them apart is which norms stand where, whether queries and keys are normalised, which layers have a window
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from attn.dot_product import scaled_dot_product_attention
-from attn.functional import ACTIVATIONS, rms_norm
+from attn.functional import ACTIVATIONS, rms_norm, whole_number
 from attn.models.checkpoint import Checkpoint, token_ids
 from attn.models.passes import (
     Cache,
@@ -28,7 +28,7 @@ from attn.models.passes import (
     with_cached,
     within_window,
 )
-from attn.models.rotary_scaling import turning
+from attn.models.rotary_scaling import kind_of, turning
 from attn.multi_head import merge_heads, split_heads
 from attn.positions import rotate
 
@@ -51,7 +51,7 @@ class Layer(NamedTuple):
     b_up: np.ndarray | None
     b_down: np.ndarray | None
     query_norm: np.ndarray | None  # (d_k,) for each head, or (num_heads * d_k,) for all together
-    key_norm: np.ndarray | None
+    key_norm: np.ndarray | None  # (d_k,) for each head, or (num_kv_heads * d_k,) for all together
     attention_norm: np.ndarray | None  # (d_model,) of what attention reads
     attention_output_norm: np.ndarray | None  # of what it adds
     feed_forward_norm: np.ndarray | None
@@ -73,16 +73,19 @@ class Llama:
     norm : shape (d_model,)
     ropes
         Name -> what `attn.models.rotary_scaling.turning` takes.
-    num_heads, num_kv_heads, d_k, max_tokens
+    num_heads, num_kv_heads, d_k
+    max_tokens
+        Of the texts that the model was made for; a longer one is passed all the same.
     epsilon
         Added to mean squares in norms.
     activation
         A key of `attn.functional.ACTIVATIONS`.
     embedding_scale
+        What embeddings are multiplied by; 1 but for Gemma.
     scale
-        Of scores.
+        What the scores of queries and keys are multiplied by.
     softcap, logit_softcap
-        Of scores, and of the scores of the next token; None for none.
+        Of these scores, and of logits; None for none.
     """
 
     embedding: np.ndarray
@@ -118,11 +121,13 @@ def forward(
     model
     ids : integers, shape (n,)
     cache
-        Of the tokens before these, as an earlier pass returned it.
+        Of the tokens before these, as an earlier pass returned it. Where the length of a text decides how fast
+        positions turn (``dynamic`` and ``longrope``), keys stay turned as the pass that made them turned them, as they
+        do in transformers: beyond the length at which that changes, a text in parts is not what it is as a whole.
     steps
         Whether every step of every layer is kept. Its memory grows with the square of the number of tokens.
     last
-        Whether the next token is asked for after the last of these only.
+        Whether logits are asked for after the last of these only.
     change
         Is asked about every step of every layer, and may put another array in its place.
 
@@ -139,8 +144,8 @@ def forward(
     -----
     :math:`a = x + W_o\,\mathrm{Attention}(\mathrm{RMSNorm}(x))`,
     :math:`y = a + W_\downarrow (\mathrm{silu}(W_g z) \odot W_\uparrow z)` with :math:`z = \mathrm{RMSNorm}(a)`:
-    sections 2.2 of [1]_ and 5 of [2]_. OLMo 2 normalises what is added instead ([3]_, section 3.2), Gemma 2 both
-    ([4]_, section 2); normalised queries and keys are section 3.2 of [3]_.
+    section 2.2 of [1]_, and section 2 of [2]_, equations 5 and 6. OLMo 2 normalises what is added instead, and queries
+    and keys ([3]_, section 2.1, and 3.3 for why); Gemma 2 both what is read and what is added ([4]_, section 2).
 
     References
     ----------
@@ -151,7 +156,7 @@ def forward(
     """
     ids, cache = token_ids(ids, len(model.embedding)), cache or Cache()
     end = cache.length + len(ids)
-    # rotary positions: by how much each pair of numbers of a query or key turns at the place of each new token
+    # rotary positions: by how much each of r pairs of a head's numbers turns at the place of each new token
     turnings = {name: turning(rope, model.d_k, end, model.max_tokens) for name, rope in model.ropes.items()}
     angles = {name: each.angles(cache.length, len(ids)) for name, each in turnings.items()}  # (n, r)
     activation, change = ACTIVATIONS[model.activation], checked_change(change)
@@ -161,10 +166,12 @@ def forward(
     states, kept, keys, values = [x], [], [], []
     for number, layer in enumerate(model.layers):
         # attention: each token looks at those before it
-        normed_x = _norm(model, x, layer.attention_norm)
-        query = _heads(model, normed_x, layer.w_q, layer.b_q, layer.query_norm, model.num_heads)  # (num_heads, n, d_k)
-        key = _heads(model, normed_x, layer.w_k, layer.b_k, layer.key_norm, model.num_kv_heads)
-        value = _heads(model, normed_x, layer.w_v, layer.b_v, None, model.num_kv_heads)  # (num_kv_heads, n, d_k)
+        attention_input = _norm(model, x, layer.attention_norm)
+        query = _linear(attention_input, layer.w_q, layer.b_q)  # (n, num_heads * d_k)
+        key = _linear(attention_input, layer.w_k, layer.b_k)  # (n, num_kv_heads * d_k)
+        value = split_heads(_linear(attention_input, layer.w_v, layer.b_v), model.num_kv_heads)
+        query = _heads(model, query, layer.query_norm, model.num_heads)  # (num_heads, n, d_k)
+        key = _heads(model, key, layer.key_norm, model.num_kv_heads)  # (num_kv_heads, n, d_k)
         if layer.rope is not None:
             factor = turnings[layer.rope].factor
             query, key = (rotate(each, angles[layer.rope], factor=factor) for each in (query, key))
@@ -176,22 +183,25 @@ def forward(
             query, key, value, causal=True, window=window, scale=model.scale, softcap=model.softcap
         )
         attention = changed_attention(change, number, attention, value)
-        attention_out = _linear(merge_heads(attention.context), layer.w_o, layer.b_o)
-        attention_out = change("attention_output", number, _norm(model, attention_out, layer.attention_output_norm))
-        middle = x + attention_out  # (n, d_model), the residual stream between attention and feed-forward
+        attention_output = _linear(merge_heads(attention.context), layer.w_o, layer.b_o)
+        attention_output = _norm(model, attention_output, layer.attention_output_norm)
+        attention_output = change("attention_output", number, attention_output)
+        middle = x + attention_output  # (n, d_model), the residual stream between attention and feed-forward
 
         # feed-forward: each token by itself
-        normed_middle = _norm(model, middle, layer.feed_forward_norm)
-        gate = activation(_linear(normed_middle, layer.w_gate, layer.b_gate))
-        inner = gate * _linear(normed_middle, layer.w_up, layer.b_up)  # (n, d_ff)
-        feed_forward_out = _linear(inner, layer.w_down, layer.b_down)
-        feed_forward_out = _norm(model, feed_forward_out, layer.feed_forward_output_norm)
-        feed_forward_out = change("feed_forward_output", number, feed_forward_out)
-        output = change("residual", number + 1, middle + feed_forward_out)
+        feed_forward_input = _norm(model, middle, layer.feed_forward_norm)
+        gate = activation(_linear(feed_forward_input, layer.w_gate, layer.b_gate))
+        inner = gate * _linear(feed_forward_input, layer.w_up, layer.b_up)  # (n, d_ff)
+        feed_forward_output = _linear(inner, layer.w_down, layer.b_down)
+        feed_forward_output = _norm(model, feed_forward_output, layer.feed_forward_output_norm)
+        feed_forward_output = change("feed_forward_output", number, feed_forward_output)
+        output = change("residual", number + 1, middle + feed_forward_output)
 
         if steps:
             kept.append(LayerPass(
-                x, normed_x, query, key, value, attention, attention_out, normed_middle, inner, feed_forward_out, output
+                x=x, attention_input=attention_input, query=query, key=key, value=value, attention=attention,
+                attention_output=attention_output, feed_forward_input=feed_forward_input, inner=inner,
+                feed_forward_output=feed_forward_output, output=output,
             ))  # fmt: skip
         keys.append(within_window(key, layer.window))  # for the cache: what the next token can see
         values.append(within_window(value, layer.window))
@@ -204,6 +214,31 @@ def forward(
     return Pass(ids, tuple(states), output, logits, Cache(end, tuple(keys), tuple(values)), tuple(kept))
 
 
+def outgrows_cache(model: Llama, length: int) -> bool:
+    """Say whether the next token makes a text so long that all of it turns otherwise, and a cache is of no more use.
+
+    Parameters
+    ----------
+    model
+    length
+        Tokens of the text without it.
+
+    Returns
+    -------
+    bool
+        True at one length of models with ``longrope``, which from then on has other factors. With ``dynamic`` scaling
+        every token beyond a length changes the speeds, and older keys are kept as they are.
+
+    Raises
+    ------
+    ValueError
+        If `length` is no whole number from 0 on.
+    """
+    whole_number("length", length)
+    limits = [rope["original_max_position_embeddings"] for rope in model.ropes.values() if kind_of(rope) == "longrope"]
+    return length in limits
+
+
 def _norm(model, x, gain):
     """Normalise rows, where the model does."""
     return x if gain is None else rms_norm(x, gain, model.epsilon)
@@ -214,9 +249,8 @@ def _linear(x, w, b):
     return x @ w if b is None else x @ w + b
 
 
-def _heads(model, x, w, b, gain, num_heads):
-    """Make queries, keys or values of tokens, by head; a gain as wide as a head normalises each, a wider one all."""
-    projected = _linear(x, w, b)  # (n, num_heads * d_k)
+def _heads(model, projected, gain, num_heads):
+    """Cut queries or keys into heads; a gain as wide as a head normalises each of them, a wider one all before."""
     if gain is None:
         return split_heads(projected, num_heads)
     if gain.size == model.d_k:

@@ -1,4 +1,8 @@
-"""How fast each pair of numbers turns, in models that read longer texts than those they were first trained on."""
+"""How fast each pair of numbers turns, in models that read longer texts than those they were first trained on.
+
+Rotary positions (RoPE) turn pairs of numbers of a query or key by an angle: its position times the speed of the pair,
+which other code calls its inverse frequency. To read longer texts, models change these speeds, each kind in its way.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,7 @@ class Turning(NamedTuple):
     """How queries and keys are turned by their positions."""
 
     speeds: np.ndarray  # (r,) radians a position, of each pair of numbers
-    factor: float = 1.0  # what the turned numbers are multiplied by
+    factor: float = 1.0  # what the turned numbers are multiplied by, called attention factor in configurations
 
     def angles(self, start: int, n: int) -> np.ndarray:
         """Return the angles of n positions from `start` on, (n, r), for `attn.positions.rotate`."""
@@ -24,7 +28,7 @@ class Turning(NamedTuple):
 
 
 def turning(rope: Mapping[str, Any], d_k: int, length: int, max_tokens: int) -> Turning:
-    """Return how a model turns queries and keys.
+    """Return how fast a model turns the pairs of numbers of its queries and keys.
 
     Parameters
     ----------
@@ -45,7 +49,7 @@ def turning(rope: Mapping[str, Any], d_k: int, length: int, max_tokens: int) -> 
     """
     for name, number in (("d_k", d_k), ("length", length), ("max_tokens", max_tokens)):
         whole_number(name, number, 1)
-    kind = rope.get("rope_type", rope.get("type")) or "default"
+    kind = kind_of(rope)
     if kind not in SCALINGS:
         raise ValueError(f"rope_type must be one of {', '.join(SCALINGS)}, got {kind!r}")
     turned = int(d_k * rope.get("partial_rotary_factor", 1.0))
@@ -53,6 +57,11 @@ def turning(rope: Mapping[str, Any], d_k: int, length: int, max_tokens: int) -> 
         return SCALINGS[kind](rope, turned, length, max_tokens)
     except KeyError as missing:
         raise ValueError(f"positions of rope_type {kind} need {missing.args[0]}, which is not said") from None
+
+
+def kind_of(rope: Mapping[str, Any]) -> str:
+    """Return the kind of scaling that a configuration says, under its newer or its older name."""
+    return rope.get("rope_type", rope.get("type")) or "default"
 
 
 def _speeds(base, d):
@@ -70,7 +79,10 @@ def _linear(rope, d, length, max_tokens):
 
 
 def _dynamic(rope, d, length, max_tokens):
-    """The base grows with the text once that is too long ("dynamic NTK", Peng et al., 2023, section 3.3)."""
+    """The base grows with the text once that is too long ("dynamic NTK", Peng et al., 2023. arXiv:2309.00071).
+
+    Section 3.3 has the stretch max(1, length / max_tokens); with ``factor`` it is as transformers computes it.
+    """
     stretch = rope["factor"] * max(length, max_tokens) / max_tokens - (rope["factor"] - 1)
     return Turning(_speeds(rope["rope_theta"] * stretch ** (d / (d - 2)), d))
 
@@ -82,20 +94,20 @@ def _yarn(rope, d, length, max_tokens):
     fast, slow = rope.get("beta_fast") or 32, rope.get("beta_slow") or 1
     truncate = rope.get("truncate", True)
     angles = yarn(2, d, stretch, trained=trained, base=rope["rope_theta"], fast=fast, slow=slow, truncate=truncate)
-    factor = rope.get("attention_factor") or yarn_factor(stretch)
+    attention_factor = rope.get("attention_factor") or yarn_factor(stretch)
     if rope.get("mscale") and rope.get("mscale_all_dim") and not rope.get("attention_factor"):
         own, all_dim = (1 + scale * (yarn_factor(stretch) - 1) for scale in (rope["mscale"], rope["mscale_all_dim"]))
-        factor = own / all_dim
-    return Turning(angles[1], factor)
+        attention_factor = own / all_dim
+    return Turning(angles[1], attention_factor)
 
 
 def _llama3(rope, d, length, max_tokens):
     """Slow pairs turn more slowly, fast ones as before, and those between partly (Llama 3.1)."""
-    speeds, factor = _speeds(rope["rope_theta"], d), rope["factor"]
+    speeds, stretch = _speeds(rope["rope_theta"], d), rope["factor"]
     low, high = rope["low_freq_factor"], rope["high_freq_factor"]
     rounds = rope["original_max_position_embeddings"] * speeds / (2 * math.pi)  # in the longest text of training
     kept = np.clip((rounds - low) / (high - low), 0, 1)
-    return Turning(speeds * (kept + (1 - kept) / factor))
+    return Turning(speeds * (kept + (1 - kept) / stretch))
 
 
 def _longrope(rope, d, length, max_tokens):
@@ -103,10 +115,10 @@ def _longrope(rope, d, length, max_tokens):
     trained = rope["original_max_position_embeddings"]
     stretch = rope.get("factor") or max_tokens / trained
     factors: Sequence[float] = rope["long_factor" if length > trained else "short_factor"]
-    factor = rope.get("attention_factor")
-    if factor is None:
-        factor = math.sqrt(1 + math.log(stretch) / math.log(trained)) if stretch > 1 else 1.0
-    return Turning(_speeds(rope["rope_theta"], d) / np.array(factors), factor)
+    attention_factor = rope.get("attention_factor")
+    if attention_factor is None:
+        attention_factor = math.sqrt(1 + math.log(stretch) / math.log(trained)) if stretch > 1 else 1.0
+    return Turning(_speeds(rope["rope_theta"], d) / np.array(factors), attention_factor)
 
 
 SCALINGS = {

@@ -177,6 +177,9 @@ def write(
 ) -> Iterator[Written]:
     """Write on after a text, token by token, with a key/value cache.
 
+    The whole text is passed once more where it becomes so long that positions turn otherwise, as Phi-3's does for long
+    texts (`attn.models.llama.outgrows_cache`).
+
     Parameters
     ----------
     language_model
@@ -209,10 +212,9 @@ def write(
     temperature = finite_number(temperature, "temperature", least=0)
     if temperature and rng is None:
         raise ValueError(f"rng must be given to draw at a temperature of {temperature:g}")
-    model, passed = (
-        language_model.model,
-        read(language_model, text, max_tokens=max_tokens, last=True, change=change).passed,
-    )
+    model = language_model.model
+    passed = read(language_model, text, max_tokens=max_tokens, last=True, change=change).passed
+    ids = passed.ids.tolist()
     for _ in range(num_tokens):
         logits = passed.logits[-1]
         if temperature and rng:
@@ -224,7 +226,11 @@ def write(
         yield Written(id, language_model.tokenizer.tokenizer.decode([id]), probabilities, passed.cache, logits)
         if id in language_model.end_ids or passed.cache.length >= language_model.max_tokens:
             return
-        passed = _forward(model)(model, [id], passed.cache, change=change)
+        ids.append(id)
+        if isinstance(model, models.llama.Llama) and models.llama.outgrows_cache(model, passed.cache.length):
+            passed = models.llama.forward(model, ids, last=True, change=change)
+        else:
+            passed = _forward(model)(model, [id], passed.cache, change=change)
 
 
 def _of_gguf(path, size_limit, settings):
