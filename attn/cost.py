@@ -236,7 +236,7 @@ def pass_work(
     Notes
     -----
     A token looks at itself and at those before it, so that the i-th of all has i scores: what a causal mask hides is
-    not counted, though a program that computes whole rectangles does compute it. The cache is section 3.3 of [1]_.
+    not counted, though a program that computes whole rectangles does compute it. The cache is section 2 of [1]_.
 
     References
     ----------

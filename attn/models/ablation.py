@@ -43,7 +43,7 @@ def ablation(factors: Iterable[PartFactor]) -> Change:
     Notes
     -----
     Of a head the context is multiplied, which then goes through its own rows of :math:`W_o`: with a factor of 0 it
-    adds nothing, which [1]_, section 3, calls masking a head. Of a sublayer what it adds is multiplied.
+    adds nothing, which [1]_, section 2.3, calls masking a head. Of a sublayer what it adds is multiplied.
 
     References
     ----------

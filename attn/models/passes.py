@@ -1,4 +1,4 @@
-"""What a pass through a model that writes leaves behind: every state, every step of a layer, and its cache."""
+"""What a pass through a decoder, a model that writes, leaves behind: states, every step of a layer, and its cache."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class LayerPass(NamedTuple):
     query: np.ndarray  # (num_heads, n, d_k) as it is compared: normalised and turned where the model does so
     key: np.ndarray  # (num_kv_heads, n_k, d_k) with those of the cache before its own
     value: np.ndarray  # (num_kv_heads, n_k, d_v)
-    attention: Attention
+    attention: Attention  # by query head; after changed weights its scores are still those computed
     attention_output: np.ndarray  # (n, d_model) what attention adds to x
     feed_forward_input: np.ndarray  # (n, d_model) their sum as the feed-forward network reads it
     inner: np.ndarray  # (n, d_ff) the wide layer of that network
@@ -52,7 +52,7 @@ class Cache(NamedTuple):
 
     References
     ----------
-    .. [1] Pope et al., 2022, section 3.3. arXiv:2211.05102
+    .. [1] Pope et al., 2022, section 2. arXiv:2211.05102
     """
 
     length: int = 0  # tokens read so far, of which a layer may keep fewer
@@ -104,6 +104,8 @@ def checked_change(change: Change | None) -> Change:
 def changed_attention(change: Change, layer: int, attention: Attention, value: np.ndarray) -> Attention:
     """Return an attention with its weights changed, its context as they make it, and that changed in turn.
 
+    Its scores stay those that were computed: changed weights are no softmax of theirs.
+
     Parameters
     ----------
     change
@@ -111,6 +113,11 @@ def changed_attention(change: Change, layer: int, attention: Attention, value: n
     layer
     attention
     value : shape (num_kv_heads, n_k, d_v)
+
+    Raises
+    ------
+    ValueError
+        As `change`.
     """
     weights, context = change("weights", layer, attention.weights), attention.context
     if weights is not attention.weights:

@@ -1,4 +1,4 @@
-"""T5 in numpy: an encoder reads one text, a decoder writes another, from token ids to the scores of the next token."""
+"""T5 in numpy: an encoder reads one text, a decoder writes another, from token ids to logits."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class LayerPass(NamedTuple):
 
     output: np.ndarray  # (n, d_model)
     attention: Attention  # (num_heads, n, n)
-    cross: Attention | None  # (num_heads, n, n of the encoder)
+    cross: Attention | None  # (num_heads, n, n_encoder)
 
 
 class Pass(NamedTuple):
@@ -120,9 +120,9 @@ def forward(model: T5, ids: ArrayLike, decoder_ids: ArrayLike) -> Pass:
 
     Notes
     -----
-    Section 2.1 of [1]_: norms without shift before each part, scores that are not divided by the root of their width,
-    and a bias by distance that the first layer of each stack has for all. The gated feed-forward network is that of
-    [2]_, section 2.
+    Section 2.1 of [1]_: norms without shift before each part, and a bias by distance that all layers share, of which
+    the first layer of each stack has the table. Scores are not divided by the root of their width, as in the published
+    code. The gated feed-forward network is that of [2]_, section 2.
 
     References
     ----------
@@ -131,11 +131,11 @@ def forward(model: T5, ids: ArrayLike, decoder_ids: ArrayLike) -> Pass:
     """
     ids = token_ids(ids, len(model.embedding))
     decoder_ids = token_ids(decoder_ids, len(model.embedding), "decoder_ids")
-    read = _stack(model, model.encoder, model.embedding[ids], None)
-    memory = rms_norm(read[-1].output, model.encoder.norm, model.epsilon)  # (n_encoder, d_model)
-    written = _stack(model, model.decoder, model.embedding[decoder_ids], memory)
-    output = rms_norm(written[-1].output, model.decoder.norm, model.epsilon)  # (n_decoder, d_model)
-    return Pass(read, memory, written, output, output @ model.unembedding.T)
+    encoded = _stack(model, model.encoder, model.embedding[ids], None)
+    memory = rms_norm(encoded[-1].output, model.encoder.norm, model.epsilon)  # (n_encoder, d_model)
+    decoded = _stack(model, model.decoder, model.embedding[decoder_ids], memory)
+    output = rms_norm(decoded[-1].output, model.decoder.norm, model.epsilon)  # (n_decoder, d_model)
+    return Pass(encoded, memory, decoded, output, output @ model.unembedding.T)
 
 
 def _stack(model, stack, x, memory):
@@ -148,32 +148,33 @@ def _stack(model, stack, x, memory):
             bias = relative_bias(  # (num_heads, n, n)
                 layer.attention.table, len(x), max_distance=model.max_distance, bidirectional=not causal
             )
-        read = rms_norm(x, layer.attention.norm, model.epsilon)
-        attention = _attend(model, layer.attention, read, read, bias, causal)
+        normed_x = rms_norm(x, layer.attention.norm, model.epsilon)
+        attention = _attend(model, layer.attention, normed_x, normed_x, bias, causal)
         x = x + merge_heads(attention.context) @ layer.attention.w_o
 
         # and a decoder's tokens read the other text
         cross = None
         if layer.cross is not None:
-            cross = _attend(model, layer.cross, rms_norm(x, layer.cross.norm, model.epsilon), memory, None, False)
+            normed_x = rms_norm(x, layer.cross.norm, model.epsilon)
+            cross = _attend(model, layer.cross, normed_x, memory, None, False)
             x = x + merge_heads(cross.context) @ layer.cross.w_o
 
         # feed-forward: each token by itself
-        read = rms_norm(x, layer.feed_forward_norm, model.epsilon)
+        normed_x = rms_norm(x, layer.feed_forward_norm, model.epsilon)
         if layer.w_gate is None:
-            hidden = activation(read @ layer.w_up)  # (n, d_ff)
+            inner = activation(normed_x @ layer.w_up)  # (n, d_ff)
         else:
-            hidden = activation(read @ layer.w_gate) * (read @ layer.w_up)
-        x = x + hidden @ layer.w_down
+            inner = activation(normed_x @ layer.w_gate) * (normed_x @ layer.w_up)
+        x = x + inner @ layer.w_down
         passes.append(LayerPass(x, attention, cross))
     return tuple(passes)
 
 
 def _attend(model, heads, x, other, bias, causal):
-    """Let states look at others."""
-    query, key, value = (  # (num_heads, n, d_k)
-        split_heads(each @ w, model.num_heads) for each, w in ((x, heads.w_q), (other, heads.w_k), (other, heads.w_v))
-    )
+    """Let states look at others: those of their own text, or of a decoder those that the encoder made."""
+    query = split_heads(x @ heads.w_q, model.num_heads)  # (num_heads, n, d_k)
+    key = split_heads(other @ heads.w_k, model.num_heads)  # (num_heads, n of the others, d_k)
+    value = split_heads(other @ heads.w_v, model.num_heads)
     return scaled_dot_product_attention(query, key, value, bias=bias, causal=causal, scale=1.0)
 
 
@@ -234,8 +235,8 @@ def _layer(checkpoint, stack, number):
     gated = checkpoint.config["feed_forward_proj"].startswith("gated-")
     up = "wi_1" if gated else "wi"
     return Layer(
-        _heads(checkpoint, f"{at}.0", "SelfAttention", has_table=number == 0),
-        _heads(checkpoint, f"{at}.1", "EncDecAttention", has_table=False) if reads_other else None,
+        _attention(checkpoint, f"{at}.0", "SelfAttention", has_table=number == 0),
+        _attention(checkpoint, f"{at}.1", "EncDecAttention", has_table=False) if reads_other else None,
         checkpoint.array(f"{last}.layer_norm.weight", (width,)),
         checkpoint.array(f"{last}.DenseReluDense.wi_0.weight", (inner, width)).T if gated else None,
         checkpoint.array(f"{last}.DenseReluDense.{up}.weight", (inner, width)).T,
@@ -243,7 +244,7 @@ def _layer(checkpoint, stack, number):
     )
 
 
-def _heads(checkpoint, at, kind, has_table):
+def _attention(checkpoint, at, kind, has_table):
     """Take an attention out of a checkpoint."""
     width, num_heads = checkpoint.size("d_model"), checkpoint.size("num_heads")
     wide = num_heads * checkpoint.size("d_kv")

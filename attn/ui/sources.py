@@ -217,7 +217,7 @@ PAGE_SOURCES = {
         Cited("michel", "section 3: a head switched off"),
         Cited("fan", "section 5.4: drawing from the k likeliest words"),
         Cited("holtzman", "section 3.1: drawing from the nucleus, top-p"),
-        Cited("pope", "section 3.3: the cache of keys and values"),
+        Cited("pope", "section 2: the cache of keys and values"),
         Cited("elhage", "the residual stream, to which every part adds"),
     ),
     "change": (
