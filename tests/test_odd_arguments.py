@@ -374,6 +374,7 @@ GOOD = {
     "masks.window_sides": {"window": 3},
     "models.bert.forward": {"model": OPENED["bert"], "ids": [1, 2], "types": [0, 1]},
     "models.gpt2.forward": {"model": OPENED["gpt2"], "ids": [1, 2]},
+    "models.llama.capped": {},
     "models.llama.outgrows_cache": {"model": OPENED["llama"], "length": 3},
     "models.rotary_scaling.kind_of": {},
     "models.llama.forward": {"model": OPENED["llama"], "ids": [1, 2]},

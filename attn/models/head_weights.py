@@ -9,16 +9,13 @@ from numpy.typing import ArrayLike
 
 from attn.block import Norm
 from attn.functional import as_real, layer_norm, rms_norm, whole_number
-from attn.models import bert, gpt2, llama, passes
+from attn.models import bert, gpt2, llama
 from attn.models.checkpoint import token_ids
-from attn.models.layer_parts import attention_matrices
+from attn.models.layer_parts import Model, attention_matrices
 from attn.models.rotary_scaling import turning
 from attn.positions import rotate
 
 _BLOCK = 4096  # words at once
-
-Model = llama.Llama | gpt2.GPT2 | bert.Bert
-Passed = passes.Pass | bert.Pass
 
 
 class HeadMatrices(NamedTuple):

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from attn import block
-from attn.models import gpt2, llama, passes
+from attn.models import bert, gpt2, llama, passes
 
 
 class AttentionMatrices(NamedTuple):
@@ -35,6 +35,8 @@ class FeedForwardMatrices(NamedTuple):
 
 
 Layer = llama.Layer | gpt2.Layer
+Model = llama.Llama | gpt2.GPT2 | bert.Bert
+Passed = passes.Pass | bert.Pass
 
 
 def attention_matrices(layer: Layer | block.Layer) -> AttentionMatrices:

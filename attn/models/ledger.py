@@ -17,6 +17,8 @@ from attn.block import Norm
 from attn.functional import as_real, layer_norm, rms_norm, softmax, whole_number
 from attn.models import bert, gpt2, llama, passes
 from attn.models.checkpoint import token_ids
+from attn.models.head_weights import num_heads
+from attn.models.layer_parts import Model, Passed, attention_matrices
 from attn.models.rotary_scaling import turning
 from attn.positions import rotate
 
@@ -112,10 +114,6 @@ class LensWords(NamedTuple):
     ranks: np.ndarray  # (num_layers + 1, n) of the word that the last state says, from 1
 
 
-Model = llama.Llama | gpt2.GPT2 | bert.Bert
-Passed = passes.Pass | bert.Pass
-
-
 def state_parts(model: Model, passed: Passed, layer: int, token: int) -> Parts:
     """Take the state that a layer reads apart into what made it.
 
@@ -183,7 +181,7 @@ def projected_parts(
         As `state_parts`, if there is no such head, or if `role` is another word.
     """
     whole_number("layer", layer, most=len(model.layers) - 1)
-    whole_number("head", head, most=_num_heads(model) - 1)
+    whole_number("head", head, most=num_heads(model) - 1)
     if role not in ("query", "key"):
         raise ValueError(f"role must be query or key, got {role!r}")
     parts = state_parts(model, passed, layer, token) if parts is None else parts
@@ -386,10 +384,7 @@ def logit_lens(model: llama.Llama | gpt2.GPT2, passed: passes.Pass, words: Array
     shares = []
     for state in passed.states:
         read = _normalised(model, state)
-        logits = read @ rows.T  # (n, vocabulary)
-        if isinstance(model, llama.Llama) and model.logit_softcap is not None:
-            logits = model.logit_softcap * np.tanh(logits / model.logit_softcap)
-        probabilities = softmax(logits)
+        probabilities = softmax(_capped(model, read @ rows.T))  # (n, vocabulary)
         shares.append(probabilities if ids is None else probabilities[:, ids])
     return np.array(shares)
 
@@ -415,9 +410,7 @@ def lens_words(model: Model, passed: Passed) -> LensWords:
     said = (read[-1] @ rows.T / sizes).argmax(axis=-1)  # (n,)
     found = []
     for state in read:
-        logits = state @ rows.T / sizes  # (n, vocabulary)
-        if isinstance(model, llama.Llama) and model.logit_softcap is not None:
-            logits = model.logit_softcap * np.tanh(logits / model.logit_softcap)
+        logits = _capped(model, state @ rows.T / sizes)  # (n, vocabulary)
         shares = logits if isinstance(model, bert.Bert) else softmax(logits)
         own = np.take_along_axis(logits, said[:, None], axis=-1)
         found.append((logits.argmax(axis=-1), shares.max(axis=-1), 1 + (logits > own).sum(axis=-1)))
@@ -432,6 +425,11 @@ def _lens(model, passed):
     states = [*(block.hidden for block in passed.blocks), passed.output]
     read = [state / np.linalg.norm(state, axis=-1, keepdims=True) for state in states]
     return model.embedding, np.maximum(sizes, np.float32(1e-12)), read
+
+
+def _capped(model, logits):
+    """Return logits as the model caps them, where it does."""
+    return llama.capped(model, logits) if isinstance(model, llama.Llama) else logits
 
 
 def _normalised(model, state):
@@ -528,11 +526,6 @@ def _of_llama(model, passed, layer, token):
     return parts
 
 
-def _num_heads(model):
-    """Return the heads of a layer."""
-    return model.layers[0].attention.num_heads if isinstance(model, bert.Bert) else model.num_heads
-
-
 def _read(parts, norm, epsilon, layer):
     """Return the parts of a state as a sublayer reads them, behind its norm."""
     vectors, shift = _held(parts.vectors, norm, epsilon)
@@ -553,30 +546,19 @@ def _with_shift(names, vectors, shift, layer):
 
 def _projected(model, parts, layer, head, token, passed, role):
     """Return the parts of a query or key: their names, (parts, d_k), and what multiplies the products."""
-    weights = model.layers[layer]
-    if isinstance(model, bert.Bert):
-        own = weights.attention
-        w, b = (own.w_q, own.b_q) if role == "query" else (own.w_k, own.b_k)
-        d_k = own.d_k
-        columns = slice(head * d_k, (head + 1) * d_k)
-        return *_with_shift(parts.names, parts.vectors @ w[:, columns], b[columns], layer), d_k**-0.5
-    if isinstance(model, gpt2.GPT2):
+    weights, encodes = model.layers[layer], isinstance(model, bert.Bert)
+    names, vectors = parts
+    if not encodes:
         names, vectors = _read(parts, weights.attention_norm, model.epsilon, layer)
-        d_model = model.embedding.shape[1]
-        d_k = d_model // model.num_heads
-        first = (d_model if role == "key" else 0) + head * d_k
-        columns = slice(first, first + d_k)
-        projected = vectors @ weights.w_qkv[:, columns]
-        return *_with_shift(names, projected, weights.b_qkv[columns], layer), weights.scale
-    names, vectors = _read(parts, weights.attention_norm, model.epsilon, layer)
-    w, b, gain = (
-        (weights.w_q, weights.b_q, weights.query_norm)
-        if role == "query"
-        else (weights.w_k, weights.b_k, weights.key_norm)
-    )
-    own = head if role == "query" else head // (model.num_heads // model.num_kv_heads)
-    columns = slice(own * model.d_k, (own + 1) * model.d_k)
+    matrices = attention_matrices(weights)
+    w, b = (matrices.w_q, matrices.b_q) if role == "query" else (matrices.w_k, matrices.b_k)
+    d_k = matrices.w_q.shape[1] // num_heads(model)
+    own = head if role == "query" else head // (matrices.w_q.shape[1] // matrices.w_k.shape[1])  # the head of its group
+    columns = slice(own * d_k, (own + 1) * d_k)
     names, projected = _with_shift(names, vectors @ w[:, columns], None if b is None else b[columns], layer)
+    if not isinstance(model, llama.Llama):
+        return names, projected, d_k**-0.5 if encodes else weights.scale
+    gain = weights.query_norm if role == "query" else weights.key_norm
     if gain is not None and gain.size == model.d_k:
         projected, _ = _held(projected, gain, model.epsilon)
     elif gain is not None:  # of all heads together

@@ -209,9 +209,16 @@ def forward(
 
     output = _norm(model, x, model.norm)
     logits = (output[-1:] if last else output) @ model.unembedding.T  # (n, vocabulary)
-    if model.logit_softcap is not None:
-        logits = np.float32(model.logit_softcap) * np.tanh(logits / np.float32(model.logit_softcap))
+    logits = capped(model, logits)
     return Pass(ids, tuple(states), output, logits, Cache(end, tuple(keys), tuple(values)), tuple(kept))
+
+
+def capped(model: Llama, logits: np.ndarray) -> np.ndarray:
+    """Return logits drawn together below a cap, :math:`c \\tanh(l / c)`, where the model has one."""
+    if model.logit_softcap is None:
+        return logits
+    cap = np.asarray(model.logit_softcap, logits.dtype)
+    return cap * np.tanh(logits / cap)
 
 
 def outgrows_cache(model: Llama, length: int) -> bool:

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from attn.functional import MOST, as_real, finite_number, whole_number
-from attn.models import bert, gpt2, llama, passes
+from attn.models import bert, gpt2, llama
+from attn.models.layer_parts import Model, Passed
 from attn.models.passes import Change
 
 STEPS = {
@@ -26,9 +27,6 @@ STEPS = {
     "value": "heads",
 }
 """The steps that can be put into another pass, each by position or by head (values by the heads of values)."""
-
-Model = llama.Llama | gpt2.GPT2 | bert.Bert
-Passed = passes.Pass | bert.Pass
 
 
 class Place(NamedTuple):
