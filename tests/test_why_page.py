@@ -31,7 +31,7 @@ def passed():
 
 def test_the_bars_of_a_cell_and_the_rest_sum_to_its_score(passed):
     model, read = passed
-    app = check(opened("why", layer="3", head="5", cell="10,8"))
+    app = check(opened("why", layer="3", head="5", cell="10,8", against="none"))
     score = read.blocks[2].attention.scores[4, 10, 8]
     (bars,) = tables(app, "label", "x2", "shown")
     assert len(bars) == Setup().pairs + 1
@@ -53,7 +53,7 @@ def test_the_bars_of_a_cell_and_the_rest_sum_to_its_score(passed):
 @pytest.mark.parametrize(("bars_of", "most"), [("layer", 900), ("kind", 36)])
 def test_parts_are_joined_and_more_of_them_have_a_bar(passed, bars_of, most):
     model, read = passed
-    app = check(opened("why", bars_of=bars_of, pairs="39"))
+    app = check(opened("why", bars_of=bars_of, pairs="39", against="none"))
     (bars,) = tables(app, "label", "x2", "shown")
     made = ledger.grouped(ledger.score_ledger(model, read, 3, 1, 10, 2), bars_of)
     assert 12 < made.table.size <= most
@@ -70,7 +70,9 @@ def test_a_score_is_held_against_others(passed, link, others):
     scores = read.blocks[3].attention.scores[1, 10].astype(float)
     app = check(opened("why", link))
     apart = number(abs(float(scores[2] - scores[list(others)].mean())))
-    assert any(f"For **11 it** the score of **3 animal** is {apart} above " in each for each in said(app))
+    assert any(
+        f"**11 it** gives **3 animal** a weight of 0.68: its score is {apart} above " in each for each in said(app)
+    )
     (table,) = [each for each in said(app) if each.startswith("| step")]
     assert float(re.search(r"difference of the two\*\* \| \*\*(\S+)\*\*", table)[1].replace("−", "-")) < 1e-5
 
@@ -326,17 +328,18 @@ def printed(code):
     return out.getvalue()
 
 
+@pytest.mark.parametrize("against", ["none", "key", "mean"])
 @pytest.mark.parametrize("model", [pretrained.DEFAULT, pytest.param(smollm2.NAME, marks=needs_smollm2)])
-def test_the_lines_in_numpy_make_the_score_that_those_with_attn_make(model):
-    told = []
+def test_the_lines_in_numpy_make_the_score_that_those_with_attn_make(model, against):
+    told, link = [], {"model": model, "layer": "3", "head": "5", "cell": "6,2", "lines": "1", "against": against}
     for tab in ("numpy", "attn"):
-        (code,) = check(opened("why", model=model, layer="3", head="5", cell="6,2", lines="1", code=tab)).code
+        (code,) = check(opened("why", link, code=tab)).code
         told.append(printed(code.value))
     assert float(told[0].splitlines()[0]) == pytest.approx(float(told[1].splitlines()[0]), abs=1e-5)
 
 
 LOOKS = [{"tab": tab} for tab in ("spoke", "lens", "patch", "weights")] + [
-    {"against": "mean", "bars_of": "kind", "layer": "5"},
+    {"against": "none", "bars_of": "kind", "layer": "5"},
     {"tab": "patch", "step": "weights", "noising": "1"},
     *(
         pytest.param({"model": smollm2.NAME, "text": "The capital of France is", "tab": tab}, marks=needs_smollm2)
@@ -432,3 +435,12 @@ def test_the_method_of_a_model_without_biases_says_so():
     model = language_model.load(smollm2.NAME)
     read = language_model.read(model, link["text"], steps=True).passed
     assert len(ledger.score_ledger(model.model, read, 2, 1, 4, 1).query_parts) == 21
+
+
+@needs_smollm2
+@pytest.mark.parametrize(("text", "then"), [(DEFAULT_TEXT, "The capital of France is"), ("Birds can", "Birds can")])
+def test_the_model_that_is_offered_reads_a_text_that_goes_on_unless_one_was_chosen(text, then):
+    app = check(opened("why", tab="spoke", text=text))
+    app.button(key="why.writer").click().run()
+    assert (app.query_params["model"], app.text_area(key="why.text").value) == (smollm2.NAME, then)
+    check(app)

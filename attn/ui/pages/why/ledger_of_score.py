@@ -21,6 +21,7 @@ from attn.ui.pages.why.setup import (
     MOST_TOKENS,
     attention_in,
     cell_in_text,
+    why_against,
     why_code,
 )
 from attn.ui.shared_results import kept_with_models
@@ -53,12 +54,14 @@ def ledger_tab(state, reading):
     setup = state.choices()
     layer, head, (query, key) = setup.layer - 1, setup.head - 1, cell_in_text(state, reading)
     attention = attention_in(reading.passed, layer)
-    against = _against(state, attention, head, query, key)
+    against = why_against(setup, attention, head, query, key)
     made = score_ledger_of(setup.model, reading, setup.text, layer, head, query, key, against)
     formula = FORMULA if against is None else AGAINST_FORMULA[setup.against]
     weight = float(attention.weights[head, query, key])
     page_reading(
-        _sentence(reading, made, query, key, against, weight), formula, terms=("score", "residual", *_terms(made))
+        _sentence(reading, setup, made, query, key, against, weight),
+        formula,
+        terms=("score", "residual", *_terms(made)),
     )
     line = _line(reading, setup, made, query, key, against)
     shares = _shares()
@@ -78,20 +81,6 @@ def ledger_tab(state, reading):
     why_method(ledger_method(reading.model, layer, made.query_parts), "elhage", "kobayashi_norms")
     _by_layer(reading, setup, made, (query, key), against)
     why_code(state, lambda: _ledger_code(reading, setup, (query, key), against))
-
-
-def _against(state, attention, head, query, key):
-    """Return the positions of the keys that the score is held against; None for none."""
-    seen = np.flatnonzero(np.isfinite(attention.masked_scores[head, query]))
-    others = [int(at) for at in seen if at != key]
-    setup = state.choices()
-    if setup.against == "none" or not others:
-        return None
-    if setup.against == "mean":
-        return tuple(map(int, seen))
-    if setup.other_key - 1 in others:
-        return (setup.other_key - 1,)
-    return (max(others, key=lambda at: attention.scores[head, query, at]),)
 
 
 def _against_controls(state, reading, against):
@@ -136,9 +125,10 @@ def _bars(state, reading, made, cell, against, line):
                 "Bars", 4, MOST_PAIRS, key=state.key("pairs"),
                 help="How many pairs have a bar of their own; all others share the last one.",
             )  # fmt: skip
-    alike = ""
-    if against is None:
-        alike = " What a pair gives to every key alike drops out in the softmax: hold it against the mean of the keys."
+    alike = " What a pair gives to every key alike, the softmax cancels: "
+    alike += (
+        "hold the score against the mean of the keys to leave it out." if against is None else "it is left out here."
+    )
     st.caption(f"{_rest_in_words(joined, most)} {_labels_in_words(reading, joined, cell, most)}{alike}")
 
 
@@ -272,38 +262,42 @@ def ledger_bars(shares, labels, theme, width, room):
     return charts.fit_to_room(charts.specification(charts.beside(picture)), room)
 
 
-def _sentence(reading, made, query, key, against, weight):
-    """Say which pair made most of the score in view, or of its difference from others."""
+def _sentence(reading, setup, made, query, key, against, weight):
+    """Say which pair made most of the score in view, or of its difference from others, joined as the bars are."""
     asks, asked = as_text(reading.labels[query]), as_text(reading.labels[key])
-    ((a, b, moved),), ((one, other_one, most),) = made.largest(1), ledger.grouped(made, "kind").largest(1)
-    strongest = f"{part_in_words(reading, a, query)} × {part_in_words(reading, b, key)}, with {number(moved)}"
-    if number(most) != number(moved):  # kinds of one part each are that pair again
-        strongest += f". By kind it is {group_label(one)} × {group_label(other_one)}, with {number(most)}"
+    ((a, b, moved),) = joined_ledger(made, setup.bars_of).largest(1)
+    if setup.bars_of == "part":
+        strongest = f"The strongest of all {made.table.size:,} is {_pair_in_words(reading, a, b, query, key)}"
+    else:
+        strongest = f"Summed {BARS_OF[setup.bars_of].lower()}, the strongest is {group_label(a)} × {group_label(b)}"
+    gives = f"**{asks}** gives **{asked}** a weight of {share(weight)}"
     if against is None:
         return (
-            f"**{asks}** gives **{asked}** a weight of {share(weight)}, for a score of {number(made.score)}. Each "
-            "token's state is a sum of parts, so the score is a sum over pairs of parts. The strongest of all "
-            f"{made.table.size:,} pairs is {strongest}."
+            f"{gives}, for a score of {number(made.score)}. That is a sum over pairs of parts of their states. "
+            f"{strongest}, with {number(moved)}."
         )
     other = f"that of **{as_text(reading.labels[against[0]])}**"
     if len(against) > 1:
         other = "the mean over the keys that it sees"
     where = "above" if made.score > 0 else "below"
     return (
-        f"For **{asks}** the score of **{asked}** is {number(abs(made.score))} {where} {other}. This difference is a "
-        f"sum over pairs of parts, too. The strongest of all {made.table.size:,} pairs is {strongest}."
+        f"{gives}: its score is {number(abs(made.score))} {where} {other}. That is a sum over pairs of parts of their "
+        f"states. {strongest}, with {number(moved)}."
     )
+
+
+def _pair_in_words(reading, a, b, query, key):
+    return f"{part_in_words(reading, a, query)} × {part_in_words(reading, b, key)}"
 
 
 def _line(reading, setup, made, query, key, against):
     """Say in a line whose score is taken apart, against what it is held, and which pair made most of it."""
     asks, asked = as_text(reading.labels[query]), as_text(reading.labels[key])
     ((a, b, moved),) = made.largest(1)
-    strongest = f"{part_in_words(reading, a, query)} × {part_in_words(reading, b, key)} (**{number(moved)}**)"
     what = "score" if against is None else "score less that of what it is held against"
     return (
         f"Layer {setup.layer}, head {setup.head} · **{asks}** looks at **{asked}**: {what} **{number(made.score)}** · "
-        f"the strongest of {made.table.size:,} pairs: {strongest}"
+        f"the strongest of {made.table.size:,} pairs: {_pair_in_words(reading, a, b, query, key)} (**{number(moved)}**)"
     )
 
 
@@ -411,7 +405,7 @@ def _ledger_code(reading, setup, cell, against):
     look = {"most": most, "labels": labels, "theme": LIGHT, "width": width, "room": room}
     joined = "" if setup.bars_of == "part" else f'\nmade = ledger.grouped(made, "{setup.bars_of}")'
     return Codes(
-        numpy=_numpy_code(reading, settings, opening) if against is None else None,
+        numpy=_numpy_code(reading, settings, opening),
         attn=lambda: shown_code(
             settings | {"most": most}, opening, made + joined,
             "print(round(made.score, 6))\nfor a, b, share in made.largest(most):\n"
@@ -426,22 +420,26 @@ def _ledger_code(reading, setup, cell, against):
 _OF_BERT = """
 own = model.layers[layer].attention
 columns = slice(head * own.d_k, (head + 1) * own.d_k)  # of this head
-q = np.vstack([asking @ own.w_q[:, columns], own.b_q[columns]])
-k = np.vstack([asked @ own.w_k[:, columns], own.b_k[columns]])
 scale = 1 / np.sqrt(own.d_k)
+
+
+def of_query(token):
+    return np.vstack([parts(token) @ own.w_q[:, columns], own.b_q[columns]])
+
+
+def of_key(token):
+    return np.vstack([parts(token) @ own.w_k[:, columns], own.b_k[columns]])
 """
 _OF_LLAMA = """
 own = model.layers[layer]
-asking, asked = (
-    parts / np.sqrt((parts.sum(axis=0) ** 2).mean() + model.epsilon) * own.attention_norm
-    for parts in (asking, asked)
-)
 group = head // (model.num_heads // model.num_kv_heads)
-q = asking @ own.w_q[:, head * model.d_k : (head + 1) * model.d_k]
-k = asked @ own.w_k[:, group * model.d_k : (group + 1) * model.d_k]
 scale = model.scale
-"""
-_TURNED = """
+
+
+def normed(rows):
+    return rows / np.sqrt((rows.sum(axis=0) ** 2).mean() + model.epsilon) * own.attention_norm
+
+
 def turned(rows, position):
     half = rows.shape[1] // 2
     angles = position * base ** (-np.arange(half) / half)
@@ -450,8 +448,14 @@ def turned(rows, position):
     return np.hstack([first * cos - second * sin, second * cos + first * sin])
 
 
-q, k = turned(q, query), turned(k, key)
+def of_query(token):
+    return turned(normed(parts(token)) @ own.w_q[:, head * model.d_k : (head + 1) * model.d_k], token)
+
+
+def of_key(token):
+    return turned(normed(parts(token)) @ own.w_k[:, group * model.d_k : (group + 1) * model.d_k], token)
 """
+_LESS = "less the mean of the same parts of the keys that it is held against"
 
 
 def _numpy_code(reading, settings, opening):
@@ -464,21 +468,22 @@ def _numpy_code(reading, settings, opening):
         rope = model.ropes[own.rope]
         if rope.get("rope_type", "default") != "default" or rope.get("partial_rotary_factor", 1.0) != 1.0:
             return None
-        lines = f"{_OF_LLAMA}base = {rope['rope_theta']}\n{_TURNED}"
+        lines = f"base = {rope['rope_theta']}\n{_OF_LLAMA.lstrip()}"
     else:
         return None
     chosen = "\n".join(f"{name} = {value}" for name, value in settings.items())
+    held, less = "against" in settings, "k = k - np.mean([of_key(token) for token in against], axis=0)\n"
     return lambda: numpy_code(
         Paragraph("The pass of the text, by attn, and the chosen cell, counted from 0", f"{opening}\n{chosen}"),
         Paragraph(
             "What each state that the layer reads is a sum of: (parts, d_model)",
-            "from attn.models import ledger\n"
-            "asking = ledger.state_parts(model, passed, layer, query).vectors\n"
-            "asked = ledger.state_parts(model, passed, layer, key).vectors",
+            "from attn.models import ledger\n\n\ndef parts(token):\n"
+            "    return ledger.state_parts(model, passed, layer, token).vectors",
         ),
         Paragraph("Each part through the norm at its real scale, and the head's matrices: (parts, d_k)", lines),
         Paragraph(
-            "Every part of the query with every part of the key, and their sum",
+            f"Every part of the query with every part of the key{', ' * held}{_LESS * held}, and their sum",
+            f"q, k = of_query(query), of_key(key)\n{less * held}"
             "table = scale * q @ k.T\nprint(table.sum().round(6))\n"
             "strongest = np.argsort(-np.abs(table), axis=None)[:12]\nprint(table.ravel()[strongest].round(4))",
         ),

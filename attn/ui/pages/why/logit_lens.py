@@ -114,7 +114,8 @@ def _sentence(reading, lens, words, token):
         return (
             "Here each state is held against the embeddings of all words, by their cosine. "
             f"**{as_text(reading.labels[token])}** goes through {walked}. The word nearest in the end is nearest for "
-            f"the first time {where}{kept}."
+            f"the first time {where}{kept}. This model was not trained to say a word, so do not take the last ones for "
+            "its opinion."
         )
     return (
         f"Each state is read as if it were the last. After **{as_text(reading.labels[token])}** the model would say "

@@ -26,7 +26,7 @@ from attn.ui.width import page_layers_map_size, page_map_size, page_share, page_
 _QUOTED = 120  # characters of a text above all tabs
 _ROW = 16  # pixels of a layer at least
 MEASURES = {"weights": "Weights", "scores": "Scores"}
-AGAINST = {"none": "Nothing", "key": "Another key", "mean": "Mean of the keys"}
+AGAINST = {"mean": "Mean of the keys", "key": "Another key", "none": "Nothing"}
 BARS_OF = {"part": "Each part", "layer": "By layer", "kind": "By kind"}
 MOST_PAIRS = 39  # with a bar of their own: a chart of bars shows one more
 TABS = {
@@ -39,6 +39,7 @@ TABS = {
 
 
 SECOND_TEXT = "The animal didn't cross the street because it was too wide."
+GOES_ON = "The capital of France is"  # what a model that writes is asked, where no other text was chosen
 STEP_NAMES = {
     "residual": "State that a layer reads",
     "attention_output": "What attention adds",
@@ -59,7 +60,7 @@ class Setup:
     head: int = link_whole(2, 1, 999)
     cell: tuple = link_place((10, 2))
     measure: str = link_choice("weights", MEASURES)
-    against: str = link_choice("none", AGAINST)
+    against: str = link_choice("mean", AGAINST)
     other_key: int = link_whole(0, 0, 999)  # against which a key is held, from 1; 0 for its strongest rival
     bars_of: str = link_choice("part", BARS_OF)
     pairs: int = link_whole(12, 4, MOST_PAIRS)
@@ -134,11 +135,28 @@ def why_task(reading, setup):
     questions = {
         "ledger": f"why does {asks} look at {asked}, in layer {setup.layer} head {setup.head}?",
         "spoke": f"which part {'spoke for the word that comes next' if reading.writes else 'made a last state'}?",
-        "lens": "what would the model say if it stopped after each layer?",
+        "lens": (
+            "what would the model say if it stopped after each layer?"
+            if reading.writes
+            else "which word is each state nearest to?"
+        ),
         "patch": "which step carries what tells this text from another?",
         "weights": f"what would layer {setup.layer} head {setup.head} make of its words, by its matrices alone?",
     }
     return f"“{as_text(shortened(reading.text, _QUOTED))}”: {questions[setup.tab]}"
+
+
+def why_against(setup, attention, head, query, key):
+    """Return the positions of the keys that a score is held against; None for none."""
+    seen = np.flatnonzero(np.isfinite(attention.masked_scores[head, query]))
+    others = [int(at) for at in seen if at != key]
+    if setup.against == "none" or not others:
+        return None
+    if setup.against == "mean":
+        return tuple(map(int, seen))
+    if setup.other_key - 1 in others:
+        return (setup.other_key - 1,)
+    return (max(others, key=lambda at: attention.scores[head, query, at]),)
 
 
 def why_worth_a_look(reading, layer=None, head=None):
@@ -193,7 +211,8 @@ def why_look_somewhere(state, reading):
         return
     layer, head, cell = why_worth_a_look(reading)
     state.adjust(layer=layer + 1, head=head + 1, cell=cell)
-    made = ledger.score_ledger(reading.model, reading.passed, layer, head, *cell)
+    against = why_against(setup, attention_in(reading.passed, layer), head, *cell)
+    made = ledger.score_ledger(reading.model, reading.passed, layer, head, *cell, against)
     largest = [share for *_, share in made.largest(min(setup.pairs, made.table.size))]
     if not state.just_read or setup.bars_of == usual.bars_of:  # the longest bar shall not be of all pairs without one
         state.adjust(bars_of="kind" if abs(made.score - sum(largest)) > abs(largest[0]) else usual.bars_of)
@@ -214,9 +233,11 @@ def why_writer_offer(state, reading, shows):
     told, offered = page_columns([4, 1])
     told.markdown(f"Of a model that writes, this tab shows {shows}. This one only reads.")
     if smollm2.NAME in suggested_language_models() and visitor_settings().models != "default":
+        goes_on = {"text": GOES_ON} if state.get("text") == DEFAULT_TEXT else {}
         offered.button(
-            "Open SmolLM2", key=state.key("writer"), on_click=state.set, kwargs={"model": smollm2.NAME},
-            help="A small model that writes. The text stays.",
+            "Open SmolLM2", key=state.key("writer"), on_click=state.set, kwargs={"model": smollm2.NAME, **goes_on},
+            help="A small model that writes. "
+            + (f"It reads “{GOES_ON}”, which goes on." if goes_on else "The text stays."),
         )  # fmt: skip
 
 
