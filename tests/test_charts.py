@@ -914,6 +914,14 @@ class TestTokenStrip:
             charts.LIGHT.weight,
         ]
 
+    def test_a_weight_that_two_decimals_would_call_none_is_said_to_be_small(self):
+        spec = spec_of(charts.token_strip(["a", "b", "c"], charts.LIGHT, weights=[0.0, 0.0021, 0.9979], size=14))
+        texts = [row["text"] for row in rows_of(spec, spec["layer"][-1])]
+        assert texts == ["0.00", "<0.01", "1.00"]
+        boxes = rows_of(spec, spec["layer"][0])
+        assert [box["shown"] for box in boxes] == ["0", "0.0021", "0.998"]
+        assert all(labels.label_pixels("<0.01") <= box["x2"] - box["x"] for box in boxes)
+
     def test_positions_stand_above_weights_where_they_are_asked_for(self):
         spec = spec_of(charts.token_strip(["a", "b"], charts.LIGHT, weights=[0.0, 1.0], numbered=True))
         (weights, lower), (numbers, upper) = (

@@ -5,7 +5,7 @@ import unicodedata
 import numpy as np
 
 from attn.charts.arguments import checked_arguments
-from attn.charts.labels import label_pixels, shorten_label, visible_label
+from attn.charts.labels import label_pixels, number, shorten_label, visible_label
 from attn.charts.layout import dressed_layout
 from attn.charts.marks import mark_channel, mark_layer, mark_table, selectable_mark
 from attn.charts.message import message
@@ -18,6 +18,7 @@ _GAP = 8  # pixels between tokens
 _BELOW = 30  # pixels for what stands below a line of tokens, and for one more such line
 _MORE = 16
 _EDGE = 16  # pixels at the right of the last token of a line, within the room: of its border and around a figure
+_TINY = "<0.01"  # what stands below a token with a weight that two decimals would call none
 _MOST = 200  # tokens drawn one by one, unless fewer are asked for
 
 
@@ -52,7 +53,7 @@ def token_strip(tokens, theme=LIGHT, *, weights=None, size=18, width=880, pick=P
         return message("Nothing to show.", theme)
     shown = [str(token) for token in tokens[:most]]
     numbered = numbered and weights is not None
-    boxes = _placed(shown, width, size, _BELOW + numbered * _MORE)
+    boxes = _placed(shown, width, size, _BELOW + numbered * _MORE, weights is not None)
     place = np.arange(len(shown), dtype=np.int32)
     position = [str(i + 1) for i in place]
     boxes |= {"row": place, "column": np.int32(0), "position": position, "note": position}
@@ -63,8 +64,9 @@ def token_strip(tokens, theme=LIGHT, *, weights=None, size=18, width=880, pick=P
         weights = np.asarray(weights, dtype=float)[:most]
         colours = colour_scale(weights, theme).colours(weights)
         boxes["fill"], boxes["ink"] = [hex_of(colour) for colour in colours], theme_ink(colours)
-        boxes["note"] = [f"{weight:.2f}" for weight in weights]
-        fields.append(("note", "weight"))
+        boxes["note"] = [_TINY if 0 < weight < 0.005 else f"{weight:.2f}" for weight in weights]
+        boxes["shown"] = [number(weight) for weight in weights]
+        fields.append(("shown", "weight"))
     wide, tall = int(boxes["x2"].max()) + 4, int(boxes["y2"].max()) + 24 + numbered * _MORE
     plane = Plane(wide, tall, columns=wide, rows=tall)
     says = plane_tooltip(*fields)
@@ -105,18 +107,19 @@ def token_strip_width(tokens, across, down, *, size=18, numbered=False, most=_MO
     shown, note = [str(token) for token in tokens[:most]], numbered * _MORE
 
     def scale(width):
-        boxes = _placed(shown, width, size, _BELOW + note)
+        boxes = _placed(shown, width, size, _BELOW + note, numbered)
         return min(across / (boxes["x2"].max() + 4), down / (boxes["y2"].max() + 24 + note))
 
     return int(max((across * part / 20 for part in range(20, 2, -1)), key=scale)) if shown else int(across)
 
 
-def _placed(tokens, width, size, below):
-    """Return the columns of a table with the box of every token, line after line."""
+def _placed(tokens, width, size, below, weighed):
+    """Return the columns of a table with the box of every token, line after line, where a weight has room below it."""
+    least = max(2 * size, label_pixels(_TINY) * weighed)
     texts, lefts, rights, tops, x, y, height = [], [], [], [], 2, 2, 2.2 * size
     for token in tokens:
         text = shorten_label(visible_label(token), 24)
-        wide = max(label_pixels(text, size) + 1.2 * size, 2 * size)
+        wide = max(label_pixels(text, size) + 1.2 * size, least)
         if x > 2 and x + wide + _EDGE > width:
             x, y = 2, y + height + below
         texts, lefts, rights, tops = [*texts, text], [*lefts, x], [*rights, x + wide], [*tops, y]
