@@ -76,7 +76,8 @@ def choose(row=None, column=None, across=None, up=None):
 
 
 ui.page_reading(
-    f"{scores.scores_reading(setup, result)} Choose a row to look at a score, or the plane to move a vector.",
+    f"{scores.scores_reading(setup, result)} Choose a row to look at a score, or a place in the plane, to "
+    f"which {keys.keys_editor_moved(setup)} then points.",
     scores.scores_formula(setup.score),
     f"The query and each of the {len(result.keys)} keys are two numbers, so that they can be drawn. "
     f"{EVERY.capitalize()} ways to score them give {len(SCORES)} × {len(result.keys)} scores, and a softmax "

@@ -138,6 +138,14 @@ def test_keys_that_agree():
     assert "A single key has all the weight" in words(opened("scores", keys="3,3"))
 
 
+@pytest.mark.parametrize(("moved", "named"), [("0", "the query"), ("2", "key 2")])
+def test_it_is_said_which_vector_a_place_in_the_plane_moves(moved, named):
+    assert any(
+        f"or a place in the plane, to which {named} then points." in text
+        for text in said(opened("scores", moved=moved))
+    )
+
+
 @given(st.integers(0, 3), st.integers(-20, 20), st.integers(-20, 20), st.integers(0, 180), st.booleans(), st.booleans())
 def test_a_vector_goes_where_the_plane_was_clicked(moved, across, up, turn, double, swap):
     """Also while everything is turned, doubled and swapped."""

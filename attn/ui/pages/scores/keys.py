@@ -74,6 +74,11 @@ def _remove(state):
     state.set(keys=state.get("keys")[:-1])
 
 
+def keys_editor_moved(setup):
+    """Return what the vector is called that a click on the plane moves."""
+    return f"key {min(setup.moved, len(setup.keys))}" if setup.moved else "the query"
+
+
 def keys_editor_move(state, across, up):
     """Put the chosen vector where the plane was clicked."""
     setup = state.choices()
