@@ -562,7 +562,7 @@ def test_home_counts_what_it_offers():
     eight, shared = (cost.cache_bytes(1, heads, 4, 4) for heads in (8, 2))
     assert (shared / eight, "a quarter of the cache" in told) == (1 / 4, True)
     weights = model_layer_weights(DEFAULT_TEXT, 3, 1)
-    assert f"That holds for **11 it**, one of {len(weights)} tokens" in told
+    assert f"The picture is of **11 it**, one of {len(weights)} tokens" in told
 
 
 def test_the_name_of_the_first_ways_in_stands_above_them():

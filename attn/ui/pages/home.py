@@ -261,8 +261,9 @@ def home_kind_of_head(weights, rows, name):
         words=[row.text for row in rows],
     )
     kind = kind_of_head({name: float(value) for name, value in measured.items()}, len(rows))
+    named = "words" if isinstance(rows[0], Word) else "tokens"
     return (
-        f"That holds for **{as_text(name)}**, one of {len(rows)} {'words' if isinstance(rows[0], Word) else 'tokens'}. "
+        f"The picture is of **{as_text(name)}**, one of {len(rows)} {named}. "
         f"On average over all of them: **{as_text(kind.label)}**, {as_text(kind.reason)}"
     )
 
