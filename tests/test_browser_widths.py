@@ -343,3 +343,38 @@ def test_without_a_pointer_the_sign_that_closes_the_menu_is_always_seen(server, 
         expect(close).to_be_visible()
         close.tap()
         expect(page.get_by_test_id("stSidebar")).to_have_attribute("data-collapsed", "true")
+
+
+def test_on_a_phone_a_finger_finds_each_step_and_the_title_is_the_largest(server, chromium):
+    with looking(chromium, 390, 844, touched=True) as page:
+        size = "one => parseFloat(getComputedStyle(one).fontSize)"
+        for name, sliders in (("", 2), ("cost", 2)):
+            page.goto(f"{server}/{name}")
+            settled(page)
+            found = page.get_by_test_id("stMain").get_by_test_id("stSlider")
+            assert [found.nth(at).bounding_box()["width"] for at in range(sliders)] == [358] * sliders
+            headings = page.get_by_test_id("stMain").get_by_role("heading", level=2)
+            assert headings.first.evaluate(size) < page.get_by_role("heading", level=1).evaluate(size)
+
+
+def test_a_phone_on_its_side_shows_a_matrix_whole_with_its_numbers(server, chromium):
+    with looking(chromium, 844, 390, touched=True) as page:
+        page.goto(f"{server}/masks")
+        settled(page)
+        figure = page.locator(FIGURE).first
+        plot = figure.locator(".role-scope > g > .background").first.bounding_box()
+        bar = page.get_by_test_id("stHeader").bounding_box()
+        assert plot["height"] < page.viewport_size["height"] - bar["height"] - 60  # with its title and its names
+        expect(figure.get_by_text("−∞").first).to_be_visible()
+
+
+def test_a_window_of_a_dark_page_has_words_that_can_be_read(server, chromium):
+    with looking(chromium, 390, 844, touched=True) as page:
+        page.emulate_media(color_scheme="dark")
+        page.goto(f"{server}/?layer=6&head=12&story=ten_minutes&screen=14&done=1,2")
+        settled(page)
+        page.get_by_role("button", name="Hand in").tap()
+        window = page.get_by_role("dialog")
+        words = window.get_by_text("Copy this line and send it to whoever asked for it.")
+        expect(words).to_have_css("color", "rgb(163, 175, 188)")
+        expect(window.get_by_role("button", name="Copy to clipboard")).to_be_visible()

@@ -91,7 +91,7 @@ h1 { padding: 0 3rem 0.6rem 0 !important; font-size: clamp(1.3rem, 0.7rem + 3.4v
     border-color: light-dark(#D8DEE4, #2B3641) !important;
 }
 /* a heading below the title is of the next level, as no level may be left out, and of the size of one below that */
-h2 { padding: 0.5rem 0 1rem !important; font-size: 1.75rem !important; }
+h2 { padding: 0.5rem 0 1rem !important; font-size: clamp(1.1rem, 0.55rem + 2.6vw, 1.75rem) !important; }
 [role="dialog"] h2 { padding: 1rem 1.5rem 0.25rem !important; }
 /* words on any ground of ours, and in code, have a contrast of 4.5 to 1 */
 [data-testid="stCaptionContainer"], [data-testid="stCaptionContainer"] :is(p, li) {
@@ -123,7 +123,10 @@ h2 { padding: 0.5rem 0 1rem !important; font-size: 1.75rem !important; }
     .st-key-page_path [data-testid="stColumn"]:not(:has([data-testid="stSlider"])) { flex: 0 0 auto; width: auto; }
     .st-key-page_path [data-testid="stColumn"]:has([data-testid="stSlider"]) { flex: 1 1 0; min-width: 0; }
 }
-@media (min-width: 769px) and (max-width: 1100px) { h1 { font-size: 1.75rem !important; } }
+@media (min-width: 769px) and (max-width: 1100px) {
+    h1 { font-size: 1.75rem !important; }
+    h2 { font-size: 1.4rem !important; }
+}
 /* where the menu is touched, the sign that closes it stands above its first row, and not over it */
 /* a menu is placed while it is still empty: beside the button where it has room also once it is filled */
 [data-testid="stPopoverBody"] { min-height: min(24rem, 45vh); }
@@ -164,10 +167,11 @@ h2 { padding: 0.5rem 0 1rem !important; font-size: 1.75rem !important; }
     [data-testid="stTooltipIcon"] button { position: relative; min-height: 1.5rem; min-width: 1.5rem; }
     [data-testid="stTooltipIcon"] button::after { content: ""; position: absolute; inset: -0.6rem; }
 }
-/* who touches has no keys, nor the arrows that name them, and no pointer that would bring what closes the menu */
+/* who touches has no keys, nor the arrows that name them, and no pointer that would bring these two buttons */
 @media (hover: none) {
     .st-key-page_path button kbd { display: none; }
     [data-testid="stSidebarCollapseButton"] { visibility: visible !important; }
+    [data-testid="stCode"] [data-testid="stElementToolbarButton"] { visibility: visible; }
 }
 /* the signs of a figure under the pointer hang below it, beside its menu: above it they would cover words */
 :has(> [data-testid="stVegaLiteChart"]) >
@@ -187,6 +191,10 @@ h2 { padding: 0.5rem 0 1rem !important; font-size: 1.75rem !important; }
     :has(> .st-key-speaker) { order: 1; }
     .stMainBlockContainer { padding: 3.5rem 1rem 2rem; }
     .attn-menu { row-gap: 0.5rem; }
+    /* a slider is as wide as the page, so that a finger finds each of its steps */
+    [data-testid="stMain"] .stHorizontalBlock > .stElementContainer:has([data-testid="stSlider"]) { flex-basis: 100%; }
+    [data-testid="stMain"] .stElementContainer:has([data-testid="stSlider"]) { width: 100% !important; }
+    [data-testid="stElementContainer"] :has(> [data-testid="stSlider"]) { width: 100% !important; }
     [data-testid="stDownloadButton"] button { padding: 0.25rem 0; min-height: 2.75rem; }
     [data-testid="stDownloadButton"] p { font-size: 0.8rem; text-decoration: underline; }
     [data-testid="stDownloadButton"] span:has(> [data-testid="stIconMaterial"]) { display: none; }
@@ -222,6 +230,7 @@ LARGE_STYLE = """<style>
 @media (min-width: 900px) and (min-height: 500px) and (max-height: 899px) {
     .stMainBlockContainer { padding-top: 0; }
     .stMainBlockContainer h1 { font-size: 1.6rem !important; padding-bottom: 0.3rem !important; }
+    .stMainBlockContainer h2 { font-size: 1.4rem !important; }
     .stMainBlockContainer [data-testid="stVerticalBlock"] { gap: 0.5rem; }
     .stMainBlockContainer :is(p, li) { font-size: 1.25rem !important; line-height: 1.3; }
     .stMainBlockContainer [data-testid="stAlert"] :is(p, li) { font-size: 1rem !important; }

@@ -352,7 +352,6 @@ export default function ({ data, parentElement, setTriggerValue }) {
             }
             document.body.append(bar);
         }
-        bar.style.colorScheme = getComputedStyle(block()).colorScheme; // that of the page, whatever the system's is
         const button = (name) => bar.querySelector(`[data-touch=${name}]`);
         const does = {
             back: () => walk(-1), on: () => walk(1), up: () => look(-1), down: () => look(1), leave, answer,

@@ -32,6 +32,7 @@ _ABOVE_LARGE, _ABOVE_LOW = 330, 190  # with words for a hall, and in a low windo
 _CONTROLS_LOW = 50  # pixels of a row of controls among them, which some pages have
 _CARD, _WORK = 30, 15  # pixels that plots give up for a story's card and its task: their cells must still hold numbers
 _HEAD = 34  # pixels of a column of a deep model's map
+_AROUND_HELD = 150  # pixels of a low window for the bar above the page, and a figure's title and axes
 _AROUND, _LEAST_TALL = 165, 120  # pixels of a figure's title and axes, and of a plot
 _LEAST_BARS = 480  # pixels across of a figure of bars, its names included
 _AROUND_CURVES = 85  # pixels of the title of curves and of what stands under them
@@ -195,7 +196,12 @@ export default function({ data, setStateValue }) {
             name.style.visibility = end !== null && name.getScreenCTM().e < end ? "hidden" : "";
         }
     };
+    // Streamlit's windows lie beside the app in the page, and know nothing of its theme, which may not be the system's
+    const dress = () => {
+        document.documentElement.style.colorScheme = getComputedStyle(main).colorScheme;
+    };
     const cutAll = () => {
+        dress();
         main.querySelectorAll(data.frames).forEach(cut);
         main.querySelectorAll('[role="tablist"]').forEach(showOpen);
     };
@@ -337,7 +343,7 @@ def page_strip_width(tokens, **look):
 def page_held():
     """Return whether the page is held in a hand, upright or on its side: it is touched, and scrolled to see a figure.
 
-    No figure fits into so low a window, so none is made smaller for it; where it is presented, the browser does so.
+    A figure is made so high that a matrix fits into a low window; where it is presented, the browser makes it smaller.
     """
     return _room() < HAND or (_height() < _SMALL["low"] and not chosen_look().present)
 
@@ -399,7 +405,8 @@ def page_tallest(controls=0, most=None):
         return int(max(_LEAST_TALL, _height() * (1 - words) / page_enlargement() - _AROUND))
     most = max(440, min(600, 0.35 * page_width())) if most is None else most
     if page_held():
-        return int(most)
+        low = _height() - _AROUND_HELD if _height() < _SMALL["low"] else most
+        return int(max(_LEAST_TALL, min(most, low)))
     above = _ABOVE_LOW if window_low_for_hall() else _ABOVE_LARGE if chosen_look().large else _ABOVE
     room = (_height() - above - _card()) / page_enlargement() - controls - _AROUND
     return int(max(_LEAST_TALL, min(most, room)))
