@@ -307,7 +307,7 @@ def test_the_method_of_a_ledger_counts_its_parts_and_says_where_biases_are(passe
         ("spoke", "projected on the direction of the last state", "Elhage"),
         ("lens", "The cosine of each state with each row of the embedding", ""),
         ("patch", "how far the last state of the query in view has come", "Zhang"),
-        ("weights", "after the norm that follows the embeddings", "Yeh"),
+        ("weights", "for of the norms behind the head none is in it", "Yeh"),
     ],
 )
 def test_each_tab_says_how_it_is_computed(tab, says, cites):

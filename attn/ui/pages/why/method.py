@@ -141,13 +141,15 @@ def patch_method(writes):
 
 def weights_method(model):
     """Say what the matrices of a head are multiplied with."""
+    gains = "none is" if isinstance(model, models.bert.Bert) else "only the gains are"
+    gains += ", and that they centre," if isinstance(model, models.gpt2.GPT2) else ""
     norm = "the norm that follows the embeddings" if isinstance(model, models.bert.Bert) else "the norm of the layer"
     return (
         f"- **Words.** The row of a word in the embedding, after {norm}. Positions are left out, so a query and a "
         "key meet as if they stood at the same place.\n"
         "- **Match.** $c\\,(e_i W_Q + b_Q) \\cdot (e_j W_K + b_K)$, the score of two words: the QK circuit.\n"
-        "- **Written.** $e_j W_V W_O U^\\top$, the OV circuit: the numbers are in no unit, for of the last norm "
-        "only the gain is in it, and $b_V$ and $b_O$, the same for all words, are left out.\n"
+        f"- **Written.** $e_j W_V W_O U^\\top$, the OV circuit: the numbers are in no unit, for of the norms behind "
+        f"the head {gains} in it, and $b_V$ and $b_O$, the same for all words, are left out.\n"
         "- **Plane.** Of the queries and keys of the text, positions in them: the two directions of the largest "
         "spread, after keys were moved to the mean of the queries and both were brought to one size."
     )
