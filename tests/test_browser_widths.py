@@ -378,3 +378,15 @@ def test_a_window_of_a_dark_page_has_words_that_can_be_read(server, chromium):
         words = window.get_by_text("Copy this line and send it to whoever asked for it.")
         expect(words).to_have_css("color", "rgb(163, 175, 188)")
         expect(window.get_by_role("button", name="Copy to clipboard")).to_be_visible()
+
+
+def test_on_a_phone_nothing_stands_over_a_sentence_that_is_typed(server, chromium):
+    with looking(chromium, 390, 844, touched=True) as page:
+        page.goto(server)
+        settled(page)
+        box = page.get_by_test_id("stMain").get_by_role("textbox").first
+        box.press("End")
+        box.press("x")
+        hint = page.get_by_test_id("InputInstructions")
+        expect(hint).to_have_count(1)
+        expect(hint).to_be_hidden()

@@ -191,6 +191,8 @@ h2 { padding: 0.5rem 0 1rem !important; font-size: clamp(1.1rem, 0.55rem + 2.6vw
     :has(> .st-key-speaker) { order: 1; }
     .stMainBlockContainer { padding: 3.5rem 1rem 2rem; }
     .attn-menu { row-gap: 0.5rem; }
+    /* what is said of typing would stand over what was typed */
+    [data-testid="InputInstructions"] { display: none; }
     /* a slider is as wide as the page, so that a finger finds each of its steps */
     [data-testid="stMain"] .stHorizontalBlock > .stElementContainer:has([data-testid="stSlider"]) { flex-basis: 100%; }
     [data-testid="stMain"] .stElementContainer:has([data-testid="stSlider"]) { width: 100% !important; }
