@@ -7,6 +7,7 @@ from attn.ui import models
 from attn.ui.controls.sentence import need_sentence_words, sentence_control
 from attn.ui.pages import room
 from attn.ui.pages.room import Setup
+from attn.ui.present import ANSWER_KEY
 from attn.ui.rooms import HOURS, open_rooms
 from attn.ui.visitor import this_visit
 
@@ -57,7 +58,7 @@ if owned is None:
 
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.button(
-            "Open a room", on_click=open_one, type="primary", icon=":material/meeting_room:",
+            "Open a room", on_click=open_one, type="primary", icon=":material/meeting_room:", key=f"{ANSWER_KEY}.open",
             help=f"Phones then join by a code. A room closes {HOURS} hours after the last guess.",
         )  # fmt: skip
         st.text_input(

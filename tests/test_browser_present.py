@@ -202,11 +202,11 @@ def test_the_speakers_window_follows_a_story_and_leads_it(visit):  # noqa: F811
 
 def test_a_room_is_shown_the_answer_by_a_key_and_from_the_speakers_window(visit):  # noqa: F811
     page = visit.go("room")
-    page.get_by_role("button", name="Open a room").click()
-    page.get_by_role("button", name="Close the room").wait_for()
     with page.expect_popup() as opening:
         page.get_by_role("button", name="Speaker's window").click()
     page.get_by_role("button", name="Present").click()
+    expect(opening.value.get_by_role("button", name="Open a room")).to_be_visible()
+    page.keyboard.press("a")
     line = page.locator("[data-said]")
     expect(line).to_have_text(re.compile("head 2 of layer 4[?] Nobody has guessed yet[.]$"))
     joins = page.locator(".attn-join")

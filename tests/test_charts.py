@@ -235,7 +235,7 @@ class TestScale:
             drawn = map_of(np.array(values), kind=kind, scale=charts.Scale(name=name, **scale))
             return next(x["encoding"]["color"]["legend"] for x in drawn["layer"] if "legend" in x["encoding"]["color"])
 
-        assert (legend([[0.0, 0.0]])["title"], legend([[0.0, 0.0]])["values"]) == (f"{name}, 0 everywhere", [0])
+        assert (legend([[0.0, 0.0]])["title"], legend([[0.0, 0.0]])["values"]) == ("0 everywhere", [0])
         assert (legend([[0.0, 2.0]])["title"], legend([[0.0, 2.0]])["values"][-1]) == (name, 2)
         assert legend([[0.0, 0.0]], limit=1)["values"][-1] == 1  # a scale that was asked for, as beside another figure
 

@@ -400,6 +400,16 @@ def test_somebody_puts_a_story_together_and_hands_it_on():
     ]
 
 
+def test_a_story_holds_no_room_which_is_gone_when_it_is_told():
+    app = opened("room", layer="5")
+    app.button(key="room_answer.open").click().run()
+    assert app.query_params["room"]
+    app.button(key="story.own.open").click().run()
+    app.button(key="story.own.add").click().run()
+    (screen,) = app.session_state["story.own"].screens
+    assert (screen.page, screen.query) == ("room", (("layer", "5"),))
+
+
 def test_the_story_that_runs_is_the_one_that_is_checked_for_a_talk():
     def checked(**link):
         app = check(opened("talk", link), charts=0)

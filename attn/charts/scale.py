@@ -93,7 +93,7 @@ class ColourScale:
         if (self.exceeded and self.kind == "signed") or (self.log and self.kind != "signed"):
             texts[0] = f"≤ {texts[0]}"
         return {
-            "title": f"{self.name}, 0 everywhere" if self.flat else self.name,
+            "title": "0 everywhere" if self.flat else self.name,
             "titleOrient": "left",
             "titlePadding": 8,
             "orient": "bottom",

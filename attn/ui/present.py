@@ -24,7 +24,7 @@ PRESENT_KEYS = (  # in the order in which they are listed
     ("Down, Up", "to the next figure of the page, or the next part of a long one, and back"),
     ("B or .", "a black screen, and back; a key that moves on lifts it, too"),
     ("Q", "the code with which phones open this screen, and back"),
-    ("A", "on Room: show the hall the answer, and hide it again"),
+    ("A", "on Room: open a room, show the hall the answer, and hide it again"),
     ("Escape", "leave, to where one was"),
 )
 ANSWER_KEY = "room_answer"  # how the key of the button begins that shows a hall the answer
