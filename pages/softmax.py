@@ -6,7 +6,7 @@ import streamlit as st
 
 from attn import charts, ui
 from attn.ui.pages import softmax
-from attn.ui.pages.softmax import LOOKUPS, TABS, Setup
+from attn.ui.pages.softmax import LOOKUPS, SCALING_FORMULA, TABS, Setup
 
 page = ui.begin_page("softmax", "How do scores become weights?", Setup)
 
@@ -53,7 +53,7 @@ def scaling_tab():
     setup = page.commit()
     found = softmax.softmax_page_saturations(setup.keys, setup.seed)
     page.tell(**softmax.softmax_page_scaling_results(found))
-    ui.page_reading(softmax.softmax_page_scaling_words(found), r"\mathrm{Var}(q^\top k) = d_k")
+    ui.page_reading(softmax.softmax_page_scaling_words(found), SCALING_FORMULA)
     ui.page_figure(
         softmax.softmax_page_scaling_picture(found),
         "softmax.scaling",

@@ -151,6 +151,10 @@ def test_what_dividing_keeps_and_why_the_derivative_rises_first_without_it():
         f"**{max(largest):.2f}** and the derivative between **{min(divided):.3f}** and "
         f"**{max(divided):.3f}**, whatever the width." in told
     )
+    (*_, last), score = found, "a score has variance"
+    assert f"so {score} $d_k$: at $d_k$ = 1,024 it was measured as {last.variance:,.0f}" in told
+    assert last.variance == pytest.approx(1024, rel=0.02)
+    assert f"{score} 1 again, here {last.variance / 1024:.2f}" in told
     assert undivided[1] == max(undivided) > undivided[0]
     assert undivided[1] >= divided[1]
     assert undivided[2] < divided[2]

@@ -31,7 +31,8 @@ TERMS = {  # in the order in which a reader meets them; the shortest explanation
     "attention sink": "a token, often the first, that takes the attention a head has no other use for.",
     "temperature": "divides the scores before the softmax. Below 1 the largest score gets more, above 1 the shares "
     "become more alike.",
-    "standard deviation": "how far numbers typically lie from their mean.",
+    "variance": "how far numbers lie from their mean: the mean of the squared distances from it.",
+    "standard deviation": "how far numbers typically lie from their mean: the root of the variance.",
     "mask": "says which token may look at which. What it hides gets weight 0.",
     "causal mask": "lets each token look at itself and at what came before, never at what comes after.",
     "self-attention": "the tokens of a text look at one another.",
@@ -63,6 +64,7 @@ TERMS = {  # in the order in which a reader meets them; the shortest explanation
     "decoder": "the part of a model that writes, one token after the other, each seeing only what came before.",
     "parameter": "a number of the model that training sets.",
     "gradient": "how fast a result changes when a number it depends on is moved a little.",
+    "derivative": "the change of a result, divided by the small change of the number that caused it.",
     "saturation": "weights so close to 0 or 1 that they hardly move when the scores do, so that training stands still.",
     "cross-entropy": "the loss of a guess: minus the logarithm of the probability it gave to what was right.",
     "nat": "a unit of information: 1 nat is 1.44 bits.",

@@ -41,6 +41,7 @@ OLD_TABS = {  # what older links call them
     "Look it up": "lookup",
     "Code": "code",
 }
+SCALING_FORMULA = r"\mathrm{Var}(q^\top k) = d_k \qquad \mathrm{Var}(q^\top k / \sqrt{d_k}) = 1"
 WIDTHS = (1, 4, 16, 64, 256, 1024)
 KEYS = np.array([[10, 0, 0], [0, 10, 0], [0, 0, 10], [0, 0, 10]], dtype=float)
 VALUES = np.array([[1, 0], [10, 0], [100, 5], [1000, 6]], dtype=float)
@@ -308,9 +309,11 @@ def softmax_page_scaling_words(found):
     rows = [analysis.Saturation(*row) for row in found]
     last = rows[-1]
     return (
-        "The wider queries and keys are, the farther their scores lie apart. Made of random numbers of variance 1, "
-        f"they have a variance of $d_k$: at {last.d_k:,} it was measured as {last.variance:,.0f}. Undivided, one key "
-        f"then gets nearly everything. The largest weight grows to **{last.largest[0]:.2f}**, and the derivative, by "
+        "Why divide by the root? A score is a sum of $d_k$ products. With random queries and keys each product has "
+        f"variance 1, so a score has variance $d_k$: at $d_k$ = {last.d_k:,} it was measured as "
+        f"{last.variance:,.0f}. Its standard deviation is the root of that. Divided by $\\sqrt{{d_k}}$, a score has "
+        f"variance 1 again, here {last.variance / last.d_k:.2f}. Undivided, scores lie so far apart that one key gets "
+        f"nearly everything. The largest weight grows to **{last.largest[0]:.2f}**, and the derivative, by "
         f"which a model learns, shrinks to **{last.slope[0]:.3f}**. Divided by $\\sqrt{{d_k}}$, the largest weight "
         f"stays {_between([row.largest[1] for row in rows], 2)} and the derivative "
         f"{_between([row.slope[1] for row in rows], 3)}, whatever the width."
