@@ -117,6 +117,11 @@ def test_paths_are_those_of_one_sided_layers_or_of_centred_ones():
     app = opened("cost", n="4096")
     assert path_of(app, "Dilated convolution") == "8"
     assert "those of one-sided (causal) layers" in words(app)
+    assert (
+        "Here d = 512 numbers per token, a convolution sees k = 3 tokens at once, and a window holds r = 64 keys."
+        in (words(app))
+    )
+    assert "Here d = 96 numbers per token, a convolution sees k = 5 " in words(opened("cost", d_model="96", kernel="5"))
     app.segmented_control(key="cost.sides").set_value("both").run()
     assert path_of(app, "Dilated convolution") == "9"
     assert "those of centred layers" in words(app)

@@ -32,7 +32,7 @@ OLD_TABS = {  # what older links call them
     "Parameters": "parameters",
     "Code": "code",
 }
-SIDES = {"before": "Before a token", "both": "Around it"}
+SIDES = {"before": "Tokens before", "both": "Tokens on both sides"}
 MOST_TOKENS = 2**20
 TILES_MOST = 32  # tokens whose tiles are walked
 DRAWN = ("self_attention", "recurrent", "convolution", "separable", "window")  # dilated ones cost as much as others
@@ -488,7 +488,7 @@ def cost_curves_csv(setup):
 def cost_curves_sides_control(state):
     """Draw the choice of where kernels and windows lie."""
     st.segmented_control(
-        "Kernels and windows lie",
+        "What kernels and windows cover",
         SIDES,
         format_func=SIDES.get,
         key=state.key("sides"),
@@ -504,10 +504,11 @@ def cost_curves_paths_reading(setup):
         "both": "of centred layers, whose kernels and windows reach half as far, but to each side",
     }[setup.sides]
     return (
-        "The longest path says through how many layers, or steps of a recurrent one, the first token must pass to "
-        f"reach the last. The shorter it is, the easier to learn from. These paths are those {which}. O(n² d) means: "
-        "grows in proportion to n² d. These orders are those of Vaswani et al., 2017, Table 1, where the window is "
-        "centred."
+        f"Here d = {setup.d_model:,} numbers per token, a convolution sees k = {setup.kernel:,} tokens at once, and a "
+        f"window holds r = {setup.window:,} keys. The longest path says through how many layers, or steps of a "
+        "recurrent one, the first token must pass to reach the last. The shorter it is, the easier to learn from. "
+        f"These paths are those {which}. O(n² d) means: grows in proportion to n² d. These orders are those of Vaswani "
+        "et al., 2017, Table 1, where the window is centred."
     )
 
 
