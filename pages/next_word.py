@@ -100,7 +100,7 @@ with likely:
         codes=codes,
         line=line,
     )
-    who_spoke_link(language, setup.text, before, found.words[found.selected].id)
+    who_spoke_link(language, setup.text, before, found.words[found.selected].id, changed=found.after is not None)
     st.caption(
         "␣ is the space with which a word begins. A logit is a word's score; the softmax over the scores of all words "
         "makes the probabilities."

@@ -129,8 +129,8 @@ def test_who_spoke_for_a_word_is_a_link_away(model):
     there = opened("why", **asked)
     assert any("the logit of **␣Paris** is" in each for each in said(there))
     the = model.tokenizer.tokenizer.encode(" the").ids[0]
-    asked, _ = query(word=str(the), factors="24.attention=0")
-    assert asked == usual | {"word": "the"}
+    asked, (link,) = query(word=str(the), factors="24.attention=0")
+    assert (asked, link.proto.label) == (usual | {"word": "the"}, "Who spoke for ␣the in the unchanged model?")
     assert any("the logit of **␣the** is" in each for each in said(opened("why", **asked)))
     stop = model.tokenizer.tokenizer.encode(".").ids[0]  # Why would look for one behind a space
     assert query(word=str(stop)) == ({}, [])

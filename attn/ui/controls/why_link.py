@@ -34,7 +34,7 @@ def why_link(source, family, layer, head, cell=None):
     st.page_link("pages/why.py", label="Why? What made this head's scores", query_params=query, **_LOOK)
 
 
-def who_spoke_link(model, text, read, id):
+def who_spoke_link(model, text, read, id, changed=False):
     """Draw a link to who spoke for a next word, where the page Why can follow it.
 
     Parameters
@@ -45,6 +45,8 @@ def who_spoke_link(model, text, read, id):
         The text as the model read it, without changes.
     id : int
         Of the word, a token of the vocabulary.
+    changed : bool
+        Whether the page shows the model with changes: the link then says that it leads to the model without.
     """
     if len(read.tokens) > MOST_TOKENS:  # there the text would end before, and another word come next
         return
@@ -54,5 +56,6 @@ def who_spoke_link(model, text, read, id):
         named = model.tokenizer.tokenizer.encode(f" {query['word']}", add_special_tokens=False).ids
         if not query["word"] or named != [id]:  # a sign that no word begins with
             return
-    label = f"Who spoke for {as_text(language_model.token_label(model, id))}?"
+    model_without = " in the unchanged model" * changed
+    label = f"Who spoke for {as_text(language_model.token_label(model, id))}{model_without}?"
     st.page_link("pages/why.py", label=label, query_params=query, **_LOOK)
