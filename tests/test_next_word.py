@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import functools
 import io
+import math
 import re
 from urllib.parse import parse_qs
 
@@ -16,6 +17,8 @@ from test_language_model import SIZES, TEXT, save
 from attn import charts, cost, softmax
 from attn.charts.labels import label_pixels, number, percent
 from attn.models.ablation import PartFactor, ablation
+from attn.models.head_weights import head_matrices
+from attn.models.layer_parts import attention_matrices
 from attn.pretrained import language_model
 from attn.pretrained.loading import smollm2
 from attn.ui import language_models
@@ -144,7 +147,9 @@ def test_every_number_of_every_part_comes_about_as_is_said(model, part, stage):
     walked = parts.Walked(model, read, Setup(part=part, layer=11, head=8), labels)
     opened_part = parts.part_opened(walked, part, stage)
     assert opened_part.values.shape == (len(labels), len(opened_part.columns))
-    terms, _ = opened_part.explain(4, 2)
+    terms, told = opened_part.explain(4, 2)
+    said_numbers = re.findall(r"−?\d[\d,.]*\d", re.sub(r"Number of|√\d+", "", told))
+    assert len(set(said_numbers)) == len(said_numbers), told  # none is said twice
     number = float(opened_part.values[4, 2])
     if isinstance(terms, parts.Summands):
         assert terms.values.sum() == pytest.approx(number, rel=1e-4)
@@ -339,6 +344,36 @@ def test_biases_of_a_gated_network_are_said_and_its_lines_are_no_other_models(tm
     assert f"24 products and the bias {number(float(gates[0][3]))} make the gate, {number(gate)}" in told
     assert f"column of w_up, {number(up)}, that is **{number(float(opened_part.values[4, 3]))}**" in told
     assert pass_in_numpy.pass_in_numpy(walked, ()) is None
+
+
+def test_how_scores_are_scaled_is_said_of_every_line_of_descent(folder):
+    own = language_model.load(folder)
+    read = language_model.read(own, TEXT, steps=True)
+    walked = parts.Walked(own, read, Setup(part="attention", layer=2, head=2), [token.text for token in read.tokens])
+    opened_part = parts.part_opened(walked, "attention", "weights")
+    terms, told = opened_part.explain(4, 2)
+    scale = head_matrices(own.model, 1, 1).scale
+    usual = math.isclose(scale, len(terms.left) ** -0.5, rel_tol=1e-5)
+    assert (f"Divided by √{len(terms.left)}, that" if usual else f"Times {number(scale)}, that") in told
+    assert (r"\sqrt{d_k}" in opened_part.formula) == usual
+    assert ("capped at ±" in told) == ("Gemma2" in folder)
+    _, query = parts.part_opened(walked, "attention", "query").explain(4, 2)
+    assert ("turned by its position ($R_i$)" in query) == ("GPT2" not in folder)
+    assert ("With the bias " in query) == (attention_matrices(own.model.layers[1]).b_q is not None)
+
+
+@pytest.mark.parametrize(
+    ("text", "end"),
+    [
+        ("Paris", "Paris"),
+        ("My brother forgot his umbrella", "… forgot his umbrella"),
+        ("My brother lost his umbrella", "… lost his umbrella"),
+        ("x" * 50, "… " + "x" * 22),
+    ],
+)
+def test_the_end_of_a_long_text_begins_with_a_whole_word(text, end, monkeypatch):
+    monkeypatch.setattr(words, "_END", 22)
+    assert words.next_words_task(text) == f"Which word comes after “{end}”?"
 
 
 def test_a_model_that_does_not_write_offers_one_that_does():

@@ -1,6 +1,7 @@
 """Next word, the open part: its matrix, and how one number of it comes about."""
 
 import inspect
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -10,6 +11,7 @@ from attn import charts
 from attn.charts.labels import number
 from attn.functional import ACTIVATIONS
 from attn.models import gpt2
+from attn.models.head_weights import head_matrices
 from attn.models.layer_parts import attention_matrices, feed_forward_matrices
 from attn.pretrained.language_model import LanguageModel, Read, token_label
 from attn.ui.language_models import likeliest_tokens
@@ -180,11 +182,11 @@ def _embedding(walked):
                 f"The row of token {id:,} in the table of all tokens has {number(token)} here, the row of place "
                 f"{row + 1} has {number(place)}. Their sum is **{number(states[row, column])}**."
             )
-        scaled = "" if model.embedding_scale == 1 else f", times {number(model.embedding_scale)},"
-        return None, (
-            f"The row of token {id:,} in the table of all {len(model.embedding):,} tokens has {number(token)} here. "
-            f"That{scaled} is what layer 1 reads: **{number(states[row, column])}**."
-        )
+        read, scale = f"**{number(states[row, column])}**", model.embedding_scale
+        has = f"{read} here. That is what layer 1 reads."
+        if scale != 1:
+            has = f"{number(token)} here. Times {number(scale)}, that is what layer 1 reads: {read}."
+        return None, f"The row of token {id:,} in the table of all {len(model.embedding):,} tokens has {has}"
 
     formula = "x_i = E_{t_i} + P_i" if isinstance(model, gpt2.GPT2) else "x_i = E_{t_i}"
     return Opened("Embeddings", states, _counted(states), "number", formula, explain, part_values.embeddings)
@@ -245,16 +247,17 @@ def _projected(walked, role, made, factors, head):
 
     def explain(row, column):
         left, right = walked.of(factors, row=row, column=column)
-        bias = "" if b is None else f" The bias adds {number(b[head * d + column])}."
-        total = float(left @ right) + (0.0 if b is None else float(b[head * d + column]))
-        told = f"{len(left)} products add up to {number(float(left @ right))}.{bias}"
-        if turned or normed:
-            then = " and ".join((["normalised"] if normed else []) + (["turned by its position"] if turned else []))
-            told += f" So far it is {number(total)}; then the vector is {then}, which makes it "
-        else:
-            told += " That is "
         names = (f"what {walked.labels[row]} reads", f"column of w_{role[0]}")
-        return Terms(left, right, names, factors), f"{told}**{number(float(values[row, column]))}**."
+        last = f"**{number(float(values[row, column]))}**"
+        told, total = f"{len(left)} products add up to ", float(left @ right)
+        if b is not None:
+            bias = float(b[head * d + column])
+            told, total = f"{told}{number(total)}. With the bias {number(bias)} it is ", total + bias
+        if turned or normed:
+            turn = f"turned by its position (${'R_i' if role == 'query' else 'R_j'}$)"
+            then = " and ".join((["normalised"] if normed else []) + ([turn] if turned else []))
+            told = f"{told}{number(total)}. Then the vector is {then}, which makes it "
+        return Terms(left, right, names, factors), f"{told}{last}."
 
     of = f"head {walked.head + 1}" if role == "query" else f"key/value head {head + 1}"
     formula = {"query": r"q_i = R_i\,(z_i W^Q)", "key": r"k_j = R_j\,(z_j W^K)", "value": "v_j = z_j W^V"}[role]
@@ -280,13 +283,18 @@ def _weights(walked):
     step, head = walked.step, walked.head
     weights, scores = walked.of(part_values.head_weights), step.attention.scores[head]
     hidden = walked.of(part_values.hidden_keys)
+    own = head_matrices(walked.language.model, walked.setup.layer - 1, head)
+    scale, d_k, softcap = own.scale, own.w_q.shape[1], getattr(walked.language.model, "softcap", None)
+    usual = math.isclose(scale, d_k**-0.5, rel_tol=1e-5)
+    scaled = f"Divided by √{d_k}" if usual else f"Times {number(scale)}"
+    capped = "" if softcap is None else f", capped at ±{softcap:g}"
 
     def explain(row, column):
         query, key = walked.of(part_values.score_factors, row=row, column=column)
         names = (f"query of {walked.labels[row]}", f"key of {walked.labels[column]}")
         told = (
-            f"{len(query)} products add up to {number(float(query @ key))}; scaled, that is a score of "
-            f"{number(float(scores[row, column]))}. "
+            f"{len(query)} products add up to {number(float(query @ key))}. {scaled}, that is a score of "
+            f"{number(float(scores[row, column]))}{capped}. "
         )
         if hidden[row, column]:
             told += f"**{as_text(walked.labels[row])}** may not look there: the weight is **0**."
@@ -298,7 +306,8 @@ def _weights(walked):
         return Terms(query, key, names, part_values.score_factors), told
 
     title = f"Weights of head {head + 1}, layer {walked.setup.layer}"
-    formula = r"A = \mathrm{softmax}(c\, Q K^\top)"
+    scaled_in_formula = r"\tfrac{Q K^\top}{\sqrt{d_k}}" if usual else rf"{number(scale)}\,Q K^\top"
+    formula = rf"A = \mathrm{{softmax}}({scaled_in_formula})"
     made = part_values.head_weights
     return Opened(title, weights, walked.labels, "key", formula, explain, made, "weights", hidden)
 
@@ -378,10 +387,11 @@ def _feed_forward_adds(walked):
         left, right = walked.of(part_values.feed_forward_factors, row=row, column=column)
         bias = "" if matrices.b_2 is None else f", with the bias {number(float(matrices.b_2[column]))},"
         normed = "" if norm is None else " A norm stands behind it."
-        told = (
-            f"{len(left):,} products add up to {number(float(left @ right))}{bias} and what is added to number "
-            f"{column + 1} of {as_text(walked.labels[row])} is **{number(float(added[row, column]))}**.{normed}"
-        )
+        last, of = f"**{number(float(added[row, column]))}**", f"number {column + 1} of {as_text(walked.labels[row])}"
+        made = number(float(left @ right))
+        told = f"{len(left):,} products add up to {made}{bias} and what is added to {of} is {last}.{normed}"
+        if not bias and norm is None:
+            told = f"{len(left):,} products add up to what is added to {of}: {last}."
         names = (f"inner layer of {walked.labels[row]}", "column of w_2")
         return Terms(left, right, names, part_values.feed_forward_factors), told
 

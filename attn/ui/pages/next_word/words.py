@@ -1,5 +1,6 @@
 """Next word: the words that may come next, as a figure and as a sentence."""
 
+import re
 from typing import NamedTuple
 
 import numpy as np
@@ -128,9 +129,12 @@ def next_words_task(text):
 
 
 def _end_of(text, most):
-    """Return a text, of a long one its last characters."""
+    """Return a text, of a long one its last whole words."""
     text = text.strip()
-    return text if len(text) <= most else f"… {text[-most:]}"
+    if len(text) <= most:
+        return text
+    _, *words = re.split(r"\s+", text[-most - 1 :], maxsplit=1)
+    return f"… {words[0] if words else text[-most:]}"
 
 
 def next_words_shapes(walked):
