@@ -109,6 +109,30 @@ def test_a_text_is_looked_at_where_a_head_looks_far(link):
     assert (app.query_params.get("layer"), app.query_params.get("head")) == (str(layer), str(head))  # of this model
 
 
+def test_another_text_keeps_the_head_and_is_looked_at_where_that_looks_far():
+    app = check(opened("why"))
+    app.text_area(key="why.text").set_value("The bank of the river was steep.").run()
+    assert not {"layer", "head", "bars_of"} & set(check(app).query_params)
+    read = bert.encode(bert.load(), "The bank of the river was steep.")
+    words = [at for at, token in enumerate(read.tokens) if token.text.isalpha()]
+    weights = read.passed.blocks[3].attention.weights[1]
+    far = max((weights[row, column], row, column) for row in words for column in words if abs(row - column) > 1)
+    assert app.query_params["cell"] == f"{far[1]},{far[2]}"
+
+
+@pytest.mark.parametrize(
+    ("link", "asks"),
+    [
+        ({}, "why does **11 it** look at **3 animal**, in layer 4 head 2?"),
+        ({"cell": "10,6"}, "why does **11 it** hardly look at **7 cross**, in layer 4 head 2?"),
+    ],
+)
+def test_where_a_weight_is_small_the_question_is_why_it_hardly_looks(passed, link, asks):
+    row, column = map(int, link.get("cell", "10,2").split(","))
+    assert (passed[1].blocks[3].attention.weights[1, row, column] < 0.05) == ("hardly" in asks)
+    assert any(asks in each for each in said(check(opened("why", link))))
+
+
 def test_another_model_is_looked_at_anew_and_the_first_one_in_its_own_place(passed):
     app = check(opened("why", layer="3", head="5", cell="6,2"))
     app.session_state["why.about"] = "another/model", DEFAULT_TEXT  # as if it had been open until now

@@ -25,6 +25,7 @@ from attn.ui.width import page_layers_map_size, page_map_size, page_share, page_
 
 _QUOTED = 120  # characters of a text above all tabs
 _ROW = 16  # pixels of a layer at least
+_LITTLE = 0.05  # below this a weight is no look
 MEASURES = {"weights": "Weights", "scores": "Scores"}
 AGAINST = {"mean": "Mean of the keys", "key": "Another key", "none": "Nothing"}
 BARS_OF = {"part": "Each part", "layer": "By layer", "kind": "By kind"}
@@ -132,8 +133,10 @@ def why_task(reading, setup):
     """Say what the open tab answers, with the text."""
     row, column = (min(at, len(reading.labels) - 1) for at in setup.cell)
     asks, asked = (f"**{as_text(reading.labels[at])}**" for at in (row, column))
+    weight = attention_in(reading.passed, setup.layer - 1).weights[setup.head - 1, row, column]
+    looks = "look" if weight >= _LITTLE else "hardly look" if weight else "not look"
     questions = {
-        "ledger": f"why does {asks} look at {asked}, in layer {setup.layer} head {setup.head}?",
+        "ledger": f"why does {asks} {looks} at {asked}, in layer {setup.layer} head {setup.head}?",
         "spoke": f"which part {'spoke for the word that comes next' if reading.writes else 'made a last state'}?",
         "lens": (
             "what would the model say if it stopped after each layer?"
@@ -197,8 +200,8 @@ def why_look_somewhere(state, reading):
     setup, usual = state.choices(), Setup()
     if about == before or (state.just_read and setup.cell != usual.cell):
         return
-    kept = state.just_read or (before is not None and before[0] == reading.name)  # of another model heads are others
-    head_is_named = kept and (setup.layer, setup.head) != (usual.layer, usual.head)
+    stays = not state.just_read and before is not None and before[0] == reading.name  # of another model heads differ
+    head_is_named = stays or (state.just_read and (setup.layer, setup.head) != (usual.layer, usual.head))
     if about == (usual.model, usual.text):  # whose own place is known, which is also what a link leaves out
         if not state.just_read:
             head = {} if head_is_named else {"layer": usual.layer, "head": usual.head, "bars_of": usual.bars_of}
