@@ -90,6 +90,7 @@ st.page_link(
         "text": setup.text,
         "layer": str(setup.layer),
         "head": str(setup.head),
+        "cell": f"{places[query]},{places[weights.argmax()]}",
         "level": setup.level,
     },
 )

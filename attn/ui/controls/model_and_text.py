@@ -426,8 +426,25 @@ def model_layer_and_head_control(state, layers):
         st.caption(f"Layer {layer.block + 1} {words[layer.kind]}.")
     _numbered(state, "head", layer.num_heads, _HEAD_HELP)
     st.session_state[state.key("layer_name")] = layer.name
+    chosen = state.get("cell") not in (state.cls().cell, st.session_state.get(state.key("framed")))
     _keep_chosen_words(state, layer)
+    if not chosen and _taken(state) == "text":
+        cell = _cell_worth_a_frame(state.choices(), state.cls(), layer)
+        st.session_state[state.key("framed")] = cell
+        state.adjust(cell=cell)
     return layer
+
+
+def _cell_worth_a_frame(setup, usual, layer):
+    """Return the cell of a text of which none was chosen: that of the key at which the query in view looks most."""
+    if (setup.model, setup.text) == (usual.model, usual.text):
+        return usual.cell  # whatever head: one place to hold them against each other
+    level = word_level_of(setup.level, layer.query_tokens, layer.key_tokens)
+    row, _ = level.cell(setup.cell)
+    pieces = list(level.rows[row].pieces) if setup.level == "words" else [row]
+    alone = word_level_of(setup.level, [layer.query_tokens[at] for at in pieces], layer.key_tokens)
+    weights = alone.weights(pretrained.from_scratch(layer, setup.head - 1, rows=pieces).weights[0, 0])[0]
+    return pieces[0], alone.places[1][int(weights.argmax())]
 
 
 def _keep_chosen_words(state, layer):
