@@ -1,6 +1,7 @@
 """Inside: which heads are shown, whose lines, and what becomes of one product."""
 
 import re
+from urllib.parse import parse_qsl
 
 import numpy as np
 import pytest
@@ -9,10 +10,11 @@ from driving import check, matrices, opened, said, tables
 from attn import charts
 from attn.analysis import head_metrics
 from attn.analysis.head_table import METRICS, Metric
+from attn.analysis.word_level import to_words
 from attn.data import examples
-from attn.pretrained import bert
+from attn.pretrained import bert, words_of
 from attn.pretrained.loading import smollm2
-from attn.ui.controls.sentence import UNTRAINED
+from attn.ui.controls.sentence import DEFAULT_TEXT, UNTRAINED
 from attn.ui.pages.inside import inside_faint_lines
 
 
@@ -106,8 +108,8 @@ def test_a_sample_on_home_comes_with_a_head_that_shows_it(sample, sentence):
     assert any(sentence in each for each in said(check(app)))
 
 
-def test_only_one_head_on_home_has_it_look_at_the_street():
-    def heads(key):
+def test_few_heads_on_home_have_it_look_at_the_street():
+    def heads(key, among_words=False):
         (text,) = (each.text for each in examples.SENTENCES if each.key == key)
         encoded = bert.encode(bert.load(), text)
         it, street = (
@@ -115,11 +117,78 @@ def test_only_one_head_on_home_has_it_look_at_the_street():
         )
         weights = np.stack([block.attention.weights for block in encoded.blocks])
         assert weights.shape[:2] == (6, 12)
+        if among_words:
+            weights[..., [token.special for token in encoded.tokens]] = 0
         return (np.argwhere(weights[:, :, it].argmax(axis=-1) == street) + 1).tolist()
 
     assert heads("wide") == heads("tired") == [[1, 4]]
+    assert len(heads("wide", among_words=True)) == len(heads("tired", among_words=True)) == 7
     told = " ".join(said(opened("home", text="The animal didn't cross the street because it was too wide.")))
-    assert "Of the 72 heads only head 4 of layer 1 has “it” look most at “street”" in told
+    assert "only head 4 of layer 1 of the 72 heads has “it” look most at “street”" in told
+    assert "Among the words alone 7 heads do, and as many with “tired”." in told
+
+
+def test_a_full_stop_is_no_word_that_home_names():
+    app = check(opened("home", layer="6", head="1"))
+    weights = bert.encode(bert.load(), DEFAULT_TEXT).passed.blocks[5].attention.weights[0, 10]
+    words = [*range(1, 4), *range(5, 10), *range(11, 14)]  # without [CLS], the apostrophe, "it" itself and what ends it
+    assert weights[14] > weights[words].max()  # the full stop
+    best = max(words, key=weights.__getitem__)
+    (told,) = [each for each in said(app) if "Among the words it looks most at" in each]
+    assert f"Among the words it looks most at **{best + 1} " in told
+    assert "15 " not in told
+
+
+OWN = "The student gave the book back because she could not understand it."
+
+
+@pytest.mark.parametrize("page", ["inside", "pretrained"])
+@pytest.mark.parametrize("level", ["pieces", "words"])
+def test_where_no_cell_was_chosen_the_strongest_key_of_the_row_is_framed(page, level):
+    def framed(app):
+        return tuple(map(int, app.query_params.get("cell", "10,2").split(",")))
+
+    def strongest(layer, head, row):
+        return row, int(blocks[layer - 1].attention.weights[head - 1, row].argmax())
+
+    blocks = bert.encode(bert.load(), OWN).passed.blocks
+    app = check(opened(page, level=level))
+    assert framed(app) == (10, 2)
+    app.text_area(key=f"{page}.text").set_value(OWN).run()
+    row = framed(app)[0]
+    assert framed(app) == strongest(4, 2, row) != (10, 2)
+    app.slider(key=f"{page}.head").set_value(7).run()
+    assert framed(check(app)) == strongest(4, 7, row) != strongest(4, 2, row)
+    if page == "inside":
+        (link,) = [link for link in app.get("page_link") if link.proto.label.startswith("Why?")]
+        assert dict(parse_qsl(link.proto.query_string))["cell"] == ",".join(map(str, strongest(4, 7, row)))
+    app.text_area(key=f"{page}.text").set_value(DEFAULT_TEXT).run()
+    assert framed(check(app)) == (10, 2)
+    chosen = check(opened(page, text=OWN, cell="5,3", level=level))
+    chosen.slider(key=f"{page}.head").set_value(7).run()
+    assert framed(check(chosen)) == (5, 3)
+
+
+def test_the_strongest_key_is_sought_among_words_where_words_are_shown():
+    text = "Unbelievably tokenization worked."
+    encoded = bert.encode(bert.load(), text)
+    numbers = [token.word for token in encoded.tokens]
+    app = check(opened("inside", text=text, level="words", layer="2", head="3"))
+    row, column = map(int, app.query_params["cell"].split(","))
+    words = words_of(encoded.tokens)
+    weights = to_words(encoded.passed.blocks[1].attention.weights[2], numbers)
+    (at,) = [at for at, word in enumerate(words) if word.pieces[0] == row]
+    assert words[int(weights[at].argmax())].pieces[0] == column
+
+
+def test_home_hands_its_token_on_to_the_model_s_own():
+    app = check(opened("home", cell="3,0", layer="3", head="5"))
+    (link,) = [link for link in app.get("page_link") if link.proto.label == "See this head beside the model's own"]
+    asked = dict(parse_qsl(link.proto.query_string))
+    weights = bert.encode(bert.load(), DEFAULT_TEXT).passed.blocks[2].attention.weights[4, 3]
+    assert asked["cell"] == f"3,{weights.argmax()}"
+    told = " ".join(said(check(opened("pretrained", asked))))
+    assert "Here **4 didn** looks most at" in told
 
 
 def test_one_query_says_what_becomes_of_its_products():

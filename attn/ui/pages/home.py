@@ -160,8 +160,8 @@ SAMPLES = (
     Sample("tired", LAYER, HEAD, 10),
     Sample(
         "wide", 1, 4, 10,
-        "Of the 72 heads only head 4 of layer 1 has “it” look most at “street”, and in the sentence with “tired” "
-        "it does so, too.",
+        "Counting [CLS] and [SEP], only head 4 of layer 1 of the 72 heads has “it” look most at “street”, and in the "
+        "sentence with “tired” it does so, too. Among the words alone 7 heads do, and as many with “tired”.",
     ),
     Sample("repeated", 3, 10, 9),
     Sample("negation", 3, 2, 4),
@@ -286,10 +286,11 @@ def home_reading(tokens, names, weights, query):
 
     best = int(weights.argmax())
     others = [place for place, token in enumerate(tokens) if not token.special and place != query]
+    words = [place for place in others if any(map(str.isalnum, tokens[place].text))]
     sentence = f"**{as_text(names[query])}** looks most at {at(best)}"
-    if best in others or not others:
+    if best in others or not words:
         return f"{sentence}."
-    other = at(max(others, key=lambda place: weights[place]))
+    other = at(max(words, key=lambda place: weights[place]))
     if best == query:
         return f"{sentence}, itself. Among the other words it looks most at {other}."
     return f"{sentence}, which is no word. Among the words it looks most at {other}."
