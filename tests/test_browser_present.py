@@ -109,6 +109,10 @@ def test_keys_walk_a_talk_and_leave_it_where_it_began(visit):  # noqa: F811
     tooltip = page.locator("#vg-tooltip-element")
     expect(tooltip).to_be_attached()
     expect(tooltip).to_be_hidden()  # what it said was the old figure's
+    visit.cell(2, 2, matrix=-1).hover(force=True)
+    expect(tooltip).to_be_visible()
+    page.get_by_test_id("stMain").dispatch_event("scroll")  # as a finger does that moves the page
+    expect(tooltip).to_be_hidden()
     page.keyboard.press("PageDown")
     expect(page.get_by_role("heading", level=1)).to_have_text("How do scores become weights?")
     settled(page)

@@ -440,11 +440,13 @@ export default function ({ data, parentElement, setTriggerValue }) {
         opened.focus();
     };
 
-    /** Once a choice in a figure has drawn it anew, hide what Vega said of the old one until the pointer moves. */
+    /** Hide what Vega says of a mark until the pointer moves: a finger that scrolls takes no leave of the mark. */
+    const hush = () => document.querySelector("#vg-tooltip-element")?.classList.remove("visible");
+    /** Once a choice in a figure has drawn it anew, what is said of the old one is hushed. */
     const forget = new MutationObserver((changes) => {
         const drawn = (one) => one.matches?.("svg.marks, canvas") || one.querySelector?.("svg.marks, canvas");
         if (!changes.some(({ addedNodes }) => [...addedNodes].some(drawn))) return;
-        document.querySelector("#vg-tooltip-element")?.classList.remove("visible");
+        hush();
         forget.disconnect();
     });
     const chosen = ({ target }) => {
@@ -489,10 +491,12 @@ export default function ({ data, parentElement, setTriggerValue }) {
     say();
     document.addEventListener("keydown", pressed, true);
     document.addEventListener("scroll", touch, true);
+    document.addEventListener("scroll", hush, true);
     document.addEventListener("click", chosen, true);
     const stop = () => {
         document.removeEventListener("keydown", pressed, true);
         document.removeEventListener("scroll", touch, true);
+        document.removeEventListener("scroll", hush, true);
         document.removeEventListener("click", chosen, true);
         observer.disconnect();
         resized.disconnect();
