@@ -39,6 +39,11 @@ def opened(page, params=None, room=None, **more):
     return app.run()
 
 
+def notes(weights):
+    """Return what stands below tokens with these weights."""
+    return ["<0.01" if 0 < weight < 0.005 else f"{weight:.2f}" for weight in weights]
+
+
 def specs(app):
     """Return every chart's Vega-Lite specification."""
     return [json.loads(chart.proto.spec) for chart in app.get("vega_lite_chart")]

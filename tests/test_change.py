@@ -7,7 +7,7 @@ import time
 
 import numpy as np
 import pytest
-from driving import check, matrices, opened, said, specs, tables
+from driving import check, matrices, notes, opened, said, specs, tables
 from setups import painted as cells
 
 from attn import charts, pretrained
@@ -445,7 +445,7 @@ def test_a_decoder_writes_with_and_without_the_changes(folder):
         strips = tables(app, "note", "position")
         for strip, generation in zip(strips, texts, strict=True):
             row = generation.row(step - 1, 1, 3)
-            assert list(strip["note"]) == [f"{weight:.2f}" for weight in row]
+            assert list(strip["note"]) == notes(row)
         assert f"Token {step}: " in text_of(app)
         app.button(key="change.next_word").click().run()
     assert app.query_params["step"] == "3"
@@ -455,7 +455,7 @@ def test_a_decoder_writes_with_and_without_the_changes(folder):
     row, words = texts[0].row(1, 1, 3), pretrained.words_of(texts[0].keys(1, 1))
     strip = tables(check(app), "note", "position")[0]
     assert list(strip["text"]) == [word.text for word in words]
-    assert list(strip["note"]) == [f"{row[list(word.pieces)].sum():.2f}" for word in words]
+    assert list(strip["note"]) == notes([row[list(word.pieces)].sum() for word in words])
 
 
 def test_what_cannot_write_says_so(folder):

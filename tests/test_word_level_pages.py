@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from driving import check, matrices, opened, said, tables
+from driving import check, matrices, notes, opened, said, tables
 
 from attn import charts, pretrained
 from attn.analysis.head_table import measure_each
@@ -110,7 +110,7 @@ def test_home_says_where_a_word_looks(recording):
     app = check(opened("home", text=TEXT, level="words", cell="12,0"))
     weights = recording.layers[3].word_weights(1)[0, 0, 5]
     (strip,) = tables(app, "text", "note")[:1]
-    assert list(strip["note"]) == ["<0.01" if 0 < weight < 0.005 else f"{weight:.2f}" for weight in weights]
+    assert list(strip["note"]) == notes(weights)
     assert "which is no word. Among the words it looks most at" in " ".join(said(app))
     assert "24 tokens through 6 layers" in " ".join(said(app))
     assert f"**{as_text(LABELS[5])}** looks most at" in " ".join(said(app))

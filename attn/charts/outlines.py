@@ -38,8 +38,8 @@ def text_width(text, size, bold=False):
 
     Examples
     --------
-    >>> round(text_width("query", 14), 1), round(text_width("query", 14, bold=True), 1), text_width("型", 14)
-    (35.0, 38.1, 15.68)
+    >>> round(text_width("query", 14), 1), round(text_width("query", 14, bold=True), 1), round(text_width("型", 14), 1)
+    (35.0, 38.1, 15.7)
     """
     letters = _letters()["bold" if bold else "regular"]
     return sum(letters[each][0] * size / _EM if each in letters else label_pixels(each, size) for each in text)
