@@ -8,6 +8,7 @@ import pytest
 from attn.models import bert as bert_line
 from attn.models import head_weights
 from attn.pretrained import bert
+from attn.ui.pages.why.method import match_formula, norms_behind, places_left_out
 
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
@@ -83,6 +84,40 @@ def without_shifts(opened):
         layers = tuple(each._replace(b_qkv=each.b_qkv * kept, b_o=0 * each.b_o) for each in opened.layers)
         return dataclasses.replace(opened, layers=layers, norm=opened.norm._replace(bias=0 * opened.norm.bias))
     return dataclasses.replace(opened, layers=tuple(each._replace(b_v=None, b_o=None) for each in opened.layers))
+
+
+def test_the_page_names_the_norms_behind_a_head_that_count(model):
+    """A gain changed behind the head changes what is written just where the page says that gains are in it."""
+    _, opened = model
+    if isinstance(opened, bert_line.Bert):
+        layers = tuple(
+            each._replace(
+                attention_norm=each.attention_norm._replace(gain=2 * each.attention_norm.gain),
+                feed_forward_norm=each.feed_forward_norm._replace(gain=2 * each.feed_forward_norm.gain),
+            )
+            for each in opened.layers
+        )
+        changed, factor = dataclasses.replace(opened, layers=layers), 1
+        assert norms_behind(opened) == "no norm behind the head is in it"
+        assert places_left_out(opened) == "positions and segments are left out"
+    else:
+        norm = opened.norm
+        gain = norm._replace(gain=2 * norm.gain) if hasattr(norm, "gain") else 2 * norm
+        changed, factor = dataclasses.replace(opened, norm=gain), 2
+        assert norms_behind(opened).startswith("of the norms behind the head only the gains")
+        assert ("centre" in norms_behind(opened)) == hasattr(norm, "bias")
+        assert places_left_out(opened) == "positions are left out"
+    written = head_weights.written_words(opened, 1, 2, [5])
+    np.testing.assert_allclose(head_weights.written_words(changed, 1, 2, [5]), factor * written, rtol=1e-4, atol=1e-4)
+
+
+def test_the_formula_of_a_match_has_the_biases_and_norms_of_the_model(model):
+    _, opened = model
+    formula = match_formula(opened, 1)
+    assert formula.startswith(r"c\, ")
+    for name, letter in (("b_q", "Q"), ("b_k", "K")):
+        assert (f"+ b_{letter}" in formula) == bool(np.any(getattr(head_weights.head_matrices(opened, 1, 2), name)))
+    assert formula.count("norm") == 2 * (getattr(opened.layers[1], "query_norm", None) is not None)
 
 
 def test_a_whole_vocabulary_is_matched_in_blocks_as_words_are_alone():

@@ -247,6 +247,9 @@ def test_a_head_is_asked_about_a_word(passed):
     id = tokenizer.token_to_id("animal")
     best = head_weights.matched_words(model, 1, 2, [id])[0].argmax()
     assert any(f"**{tokenizer.id_to_token(int(best))}**" in sentence for sentence in said(app))
+    assert any("(e_i W_Q + b_Q) \\cdot (e_j W_K + b_K)" in each.value for each in app.latex)
+    (told,) = (each.value for each in app.caption if "copying score of a head" in each.value)
+    assert told.endswith("no norm behind the head is in it, and positions and segments are left out.")
     written = head_weights.written_words(model, 1, 2, [id])[0]
     place = f"**animal** itself is in place {1 + (written > written[id]).sum():,} of {len(written):,}"
     assert any(place in sentence for sentence in said(app))
@@ -331,7 +334,7 @@ def test_the_method_of_a_ledger_counts_its_parts_and_says_where_biases_are(passe
         ("spoke", "projected on the direction of the last state", "Elhage"),
         ("lens", "The cosine of each state with each row of the embedding", ""),
         ("patch", "how far the last state of the query in view has come", "Zhang"),
-        ("weights", "for of the norms behind the head none is in it", "Yeh"),
+        ("weights", "for no norm behind the head is in it", "Yeh"),
     ],
 )
 def test_each_tab_says_how_it_is_computed(tab, says, cites):

@@ -70,7 +70,7 @@ def _cut(w, b, count, at):
 
 
 def read_embeddings(model: Model, ids: ArrayLike | None = None) -> np.ndarray:
-    """Return the embeddings of words as the first layer reads them, without a position.
+    """Return the embeddings of words as the first layer reads them, without a position and a segment.
 
     Parameters
     ----------
@@ -176,7 +176,8 @@ def written_words(model: Model, layer: int, head: int, words: ArrayLike) -> np.n
     shape (w, vocabulary)
         What the head would add to the score of each word, in no unit: of the norms on the way, one that stands behind
         attention and the last, only the gains count, and that a layer norm centres. How much they shrink what they
-        read depends on the text. Of an encoder, which normalises after each sum, no norm counts.
+        read depends on the text. Of an encoder (BERT, MiniLM), which normalises after each sum, no norm behind the
+        head counts, not even by its gain.
 
     Raises
     ------

@@ -1,9 +1,10 @@
 """How each tab is computed, folded away: what is a part, which norms are held, where biases are, what is left out."""
 
 from attn import models
+from attn.models import layer_parts
 from attn.ui.page import page_footnote
 from attn.ui.sources import PAGE_SOURCES, source_in_markdown
-from attn.words import listed
+from attn.words import capital, listed
 
 _ABOUT = "How this is computed"
 _KINDS = {  # of parts: what one of them is called, and several
@@ -139,17 +140,58 @@ def patch_method(writes):
     )
 
 
-def weights_method(model):
-    """Say what the matrices of a head are multiplied with."""
-    gains = "none is" if isinstance(model, models.bert.Bert) else "only the gains are"
-    gains += ", and that they centre," if isinstance(model, models.gpt2.GPT2) else ""
-    norm = "the norm that follows the embeddings" if isinstance(model, models.bert.Bert) else "the norm of the layer"
+def match_formula(model, layer):
+    r"""Return the score of two words by a head's matrices, with the biases and the norms that the model has there.
+
+    Parameters
+    ----------
+    model : attn.models.layer_parts.Model
+    layer : int
+        Counted from 0.
+    """
+    own, weights = layer_parts.attention_matrices(model.layers[layer]), model.layers[layer]
+    norms = (getattr(weights, f"{name}_norm", None) for name in ("query", "key"))
+    sides = []
+    for norm, bias, at, name in zip(norms, (own.b_q, own.b_k), "ij", "QK", strict=True):
+        side = f"e_{at} W_{name}" if bias is None else f"(e_{at} W_{name} + b_{name})"
+        sides.append(side if norm is None else rf"\mathrm{{norm}}({side.strip('()')})")
+    return rf"c\, {sides[0]} \cdot {sides[1]}"
+
+
+def norms_behind(model):
+    """Say which of the norms behind a head are in what it writes by its matrices alone."""
+    if isinstance(model, models.bert.Bert):
+        return "no norm behind the head is in it"
+    centre = ", and that they centre," if isinstance(model, models.gpt2.GPT2) else ""
+    return f"of the norms behind the head only the gains{centre} are in it"
+
+
+def places_left_out(model):
+    """Say what of an embedding no head is given where it is asked about words alone."""
+    if getattr(model, "types", None) is not None:
+        return "positions and segments are left out"
+    return "positions are left out"
+
+
+def weights_method(model, layer):
+    """Say what the matrices of a head are multiplied with.
+
+    Parameters
+    ----------
+    model : attn.models.layer_parts.Model
+    layer : int
+        Counted from 0.
+    """
+    if isinstance(model, models.bert.Bert):
+        norm = ", after the norm that follows the embeddings"
+    else:
+        norm = "" if model.layers[layer].attention_norm is None else ", after the norm of the layer"
     return (
-        f"- **Words.** The row of a word in the embedding, after {norm}. Positions are left out, so a query and a "
+        f"- **Words.** The row of a word in the embedding{norm}. {capital(places_left_out(model))}, so a query and a "
         "key meet as if they stood at the same place.\n"
-        "- **Match.** $c\\,(e_i W_Q + b_Q) \\cdot (e_j W_K + b_K)$, the score of two words: the QK circuit.\n"
-        f"- **Written.** $e_j W_V W_O U^\\top$, the OV circuit: the numbers are in no unit, for of the norms behind "
-        f"the head {gains} in it, and $b_V$ and $b_O$, the same for all words, are left out.\n"
+        f"- **Match.** ${match_formula(model, layer)}$, the score of two words: the QK circuit.\n"
+        f"- **Written.** $e_j W_V W_O U^\\top$, the OV circuit: the numbers are in no unit, for {norms_behind(model)}, "
+        "and $b_V$ and $b_O$, the same for all words, are left out.\n"
         "- **Plane.** Of the queries and keys of the text, positions in them: the two directions of the largest "
         "spread, after keys were moved to the mean of the queries and both were brought to one size."
     )

@@ -10,7 +10,7 @@ from attn.charts.labels import label_pixels, number
 from attn.models import head_weights
 from attn.ui.numpy_models import numpy_model_code
 from attn.ui.page import page_columns, page_figure, page_reading, page_theme
-from attn.ui.pages.why.method import weights_method, why_method
+from attn.ui.pages.why.method import match_formula, norms_behind, places_left_out, weights_method, why_method
 from attn.ui.pages.why.setup import MOST_TOKENS, attention_in, cell_in_text, half_map_size, why_code, word_name
 from attn.ui.shared_results import kept_with_models
 from attn.ui.shown_code import LIGHT, Codes, page_codes, shown_code
@@ -21,7 +21,6 @@ _FIRST = 8  # words listed: so many end within a laptop's window
 _CLOUD, _KEYS = 420, 5  # pixels of the plane at least, where the page is so wide; keys that are named in any text
 _SAVED = 'charts.save(picture, "why.svg")'
 _COPYING = r"\frac{\sum_i \lambda_i}{\sum_i \lvert\lambda_i\rvert}"
-FORMULA = r"e_i W_q (e_j W_k)^\top \qquad e_j W_v W_o U^\top"
 
 
 @kept_with_models
@@ -45,7 +44,11 @@ def weights_tab(state, reading):
     matched = head_weights.matched_words(reading.model, layer, head, [id])[0]
     written = head_weights.written_words(reading.model, layer, head, [id])[0]
     copying = _copying_of(reading.name, reading)
-    page_reading(_sentence(reading, setup, id, matched, written, copying), FORMULA, terms=("projection", "embedding"))
+    page_reading(
+        _sentence(reading, setup, id, matched, written, copying),
+        rf"\begin{{gathered}}{match_formula(reading.model, layer)} \\ e_j W_V W_O U^\top\end{{gathered}}",
+        terms=("projection", "embedding"),
+    )
     left, right = page_columns([1, 1], figures=True)
     with left:
         _bars(reading, setup, id, matched, "Looked at from here: its best matches", "why.matched", "score")
@@ -69,12 +72,12 @@ def weights_tab(state, reading):
             "−1 where all are negative. It sums up few directions of words, so a head with a high score need not "
             "write the very word that it looks at. After Elhage et al., 2021, [A mathematical framework for "
             "transformer circuits](https://transformer-circuits.pub/2021/framework/index.html), “Summarizing OV/QK "
-            "matrices”. Embeddings are normalised as the model does; of norms behind the head only the gains are in "
-            "it, and positions are left out."
+            f"matrices”. Embeddings are normalised as the model does; {norms_behind(reading.model)}, and "
+            f"{places_left_out(reading.model)}."
         )
     with right:
         _cloud(state, reading, setup, layer, head)
-    why_method(weights_method(reading.model), "elhage", "yeh")
+    why_method(weights_method(reading.model, layer), "elhage", "yeh")
     why_code(state, lambda: _weights_code(reading, setup, id, copying))
 
 
