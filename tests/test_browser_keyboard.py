@@ -152,13 +152,16 @@ def test_numbers_that_go_on_beyond_their_frame_have_a_shadow_there(visit):  # no
         shown.get_by_text("Numbers as a table").first.click()
         return shown.locator(".attn-numbers > div").first
 
-    def edge(frame):
-        """Return the colours along the lower edge of a frame, where no number stands."""
+    def edge(frame, upper=False):
+        """Return the colours along the lower or upper edge of a frame, where no number stands."""
         frame.evaluate("frame => frame.scrollIntoView({ block: 'end' })")
         picture = Image.open(io.BytesIO(frame.screenshot())).convert("L")
-        return picture.crop(
-            (picture.width // 2, picture.height - 3, picture.width // 2 + 9, picture.height)
-        ).getextrema()
+        top = 0 if upper else picture.height - 3
+        return picture.crop((picture.width // 2, top, picture.width // 2 + 9, top + 3)).getextrema()
+
+    def scrolled(frame, down):
+        frame.evaluate("(frame, down) => { frame.scrollTop = down; }", down)
+        return frame
 
     visit.page.set_viewport_size({"width": 390, "height": 844})
     assert opened("home").evaluate("frame => frame.scrollHeight === frame.clientHeight")  # 16 tokens
@@ -166,9 +169,9 @@ def test_numbers_that_go_on_beyond_their_frame_have_a_shadow_there(visit):  # no
     frame = opened("inside")
     (darkest, _), at_the_top = edge(frame), frame.evaluate("frame => frame.scrollTop")
     assert at_the_top == 0
-    assert darkest < 200
-    frame.evaluate("frame => { frame.scrollTop = frame.scrollHeight; }")
-    assert edge(frame) == (255, 255)
+    assert 180 < darkest < 220  # seen, and words on it are read
+    assert any(edge(scrolled(frame, down), upper=True) == (255, 255) for down in range(4, 36, 3))  # between two lines
+    assert edge(scrolled(frame, 10_000)) == (255, 255)
 
 
 def test_few_stops_come_before_the_controls(keys):

@@ -47,18 +47,17 @@ _CSS = """
 [data-testid="stVegaLiteChart"]:focus-visible { outline: 2px solid light-dark(#0072B2, #56B4E9); outline-offset: 2px; }
 .attn-numbers, .attn-keys { font-size: 0.875rem; }
 :is(.attn-numbers, .attn-keys) > summary { cursor: pointer; width: fit-content; }
-/* all rows of a sentence are seen at once; a shadow says where there are more, and ends where they do */
+/* all rows of a sentence are seen at once; a shadow says where there are more, and ends where they do. Above there is
+   none: it would lie over a heading, and who has scrolled down knows the way up */
 .attn-numbers > div {
-    overflow: auto; max-height: 36rem; --ground: light-dark(#FFFFFF, #0F1419); --more: light-dark(#7A8694, #8A95A1);
+    overflow: auto; max-height: 36rem; --ground: light-dark(#FFFFFF, #0F1419); --more: light-dark(#7A869480, #8A95A180);
     background:
-        linear-gradient(var(--ground) 1.5rem, transparent) top / 100% 3rem local,
         linear-gradient(to top, var(--ground) 1.5rem, transparent) bottom / 100% 3rem local,
         linear-gradient(to right, var(--ground) 1.5rem, transparent) left / 3rem 100% local,
         linear-gradient(to left, var(--ground) 1.5rem, transparent) right / 3rem 100% local,
-        linear-gradient(var(--more), transparent) top / 100% 1rem,
-        linear-gradient(to top, var(--more), transparent) bottom / 100% 1rem,
-        linear-gradient(to right, var(--more), transparent) left / 1rem 100%,
-        linear-gradient(to left, var(--more), transparent) right / 1rem 100%;
+        linear-gradient(to top, var(--more), transparent) bottom / 100% 0.75rem,
+        linear-gradient(to right, var(--more), transparent) left / 0.75rem 100%,
+        linear-gradient(to left, var(--more), transparent) right / 0.75rem 100%;
     background-repeat: no-repeat;
 }
 .attn-numbers table { border-collapse: collapse; margin-bottom: 0.75rem; }
