@@ -84,7 +84,7 @@ def heatmap(
     if not values.size:
         return message("Nothing to show.", theme, title)
     plane = plane_for_cells(values.shape, size, style.square)
-    plane = plane.labelled(rows, columns, axes, theme, style.row_labels, pick.places())
+    plane = plane.labelled(rows, columns, axes, theme, style.row_labels, pick.places(), style.columns_above)
     colours = colour_scale(values, theme, kind, shown=~hidden, **vars(scale))
     one_by_one = values.size <= MOST_CELLS
 

@@ -87,6 +87,8 @@ class Style:
     legend : bool, default True
     row_labels : bool, default True
         Whether rows are named at the left; a map beside another with the same rows need not repeat them.
+    columns_above : bool, default False
+        Whether columns are named above the first row, not below the last: where there are more rows than a window has.
     hidden_name : str, default "hidden"
         What a hidden cell is called in the legend and under the pointer.
     hidden_number : str, optional
@@ -98,6 +100,7 @@ class Style:
     decimals: int | None = None
     legend: bool = True
     row_labels: bool = True
+    columns_above: bool = False
     hidden_name: str = "hidden"
     hidden_number: str = ""
 

@@ -44,11 +44,11 @@ class Plane:
         """Pixels from one row to the next."""
         return self.height / self.rows
 
-    def labelled(self, rows, columns, axes, theme, row_labels=True, chosen=((), ())):
+    def labelled(self, rows, columns, axes, theme, row_labels=True, chosen=((), ()), columns_above=False):
         """Return this plane between axes that name every row and column for which there is room, and chosen ones."""
         down = tick_labels(rows, self.cell_height, across=False, chosen=chosen[0])
         over = tick_labels(columns, self.cell_width, across=True, chosen=chosen[1])
-        x = labelled_axis(over, axes[1], theme.role(axes[1]))
+        x = labelled_axis(over, axes[1], theme.role(axes[1]), **({"orient": "top"} if columns_above else {}))
         y = labelled_axis(down, axes[0], theme.role(axes[0]))
         return replace(self, x_axis=x, y_axis=y if row_labels else None)
 

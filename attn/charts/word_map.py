@@ -62,7 +62,7 @@ def word_map(
     size = (cell * len(columns), FINGER_CELL * len(rows))
     figure = heatmap(
         values, rows, columns, theme, title=title, size=size, axes=axes, scale=scale, pick=pick,
-        style=Style(square=False, numbers=False),
+        style=Style(square=False, numbers=False, columns_above=True),
     )  # fmt: skip
     if not values.size:
         return figure
@@ -81,7 +81,7 @@ def word_map(
         cells = figure.layer[0]
         cells.data = cells.data.append_column("word", mark_column(said))
         cells.encoding.tooltip = says
-    plane = Plane(*size, columns=len(columns), rows=len(rows)).labelled(rows, columns, axes, theme)
+    plane = Plane(*size, columns=len(columns), rows=len(rows)).labelled(rows, columns, axes, theme, columns_above=True)
     figure.layer = [*figure.layer, plane.texts(table, "middle", "centre", says)]
     return figure
 
