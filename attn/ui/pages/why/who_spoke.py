@@ -146,9 +146,17 @@ def strongest_shares(made, most):
 
 
 def _strongest(reading, made, token):
-    """Say which three parts spoke most."""
-    order = np.argsort(-np.abs(made.shares))[:3]
-    return "; ".join(f"{part_in_words(reading, made.parts[at], token)}, with {number(made.shares[at])}" for at in order)
+    """Say which two parts spoke most for it, and which one against it."""
+    order = np.argsort(-made.shares)
+    sides = {
+        "For it most": [at for at in order[:2] if made.shares[at] > 0],
+        "Against it most": [at for at in order[-1:] if made.shares[at] < 0],
+    }
+
+    def named(at):
+        return f"{part_in_words(reading, made.parts[at], token)}, with {number(made.shares[at])}"
+
+    return " ".join(f"{side}: {'; '.join(map(named, found))}." for side, found in sides.items() if found)
 
 
 def _said_of_words(reading, made, token, words, logits):
@@ -157,15 +165,15 @@ def _said_of_words(reading, made, token, words, logits):
     return (
         f"After **{as_text(reading.labels[token])}**, the logit of **{word}** is {number(made.total)} above that of "
         f"**{rival}**. Each head and each feed-forward network added something to the state from which words are read, "
-        f"so the difference is a sum of what they said. The strongest: {_strongest(reading, made, token)}."
+        f"so the difference is a sum of what they said. {_strongest(reading, made, token)}"
     )
 
 
 def _said_of_state(reading, made, token, real):
     """Say what made a last state."""
     return (
-        f"Here the last state of **{as_text(reading.labels[token])}** is taken apart, {number(real)} long: how far "
-        f"each part points its way. The strongest: {_strongest(reading, made, token)}."
+        f"The last state of **{as_text(reading.labels[token])}** is {number(real)} long. Each part adds to this length "
+        f"as far as it points in the state's direction. {_strongest(reading, made, token)}"
     )
 
 
