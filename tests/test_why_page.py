@@ -3,12 +3,13 @@
 import contextlib
 import functools
 import io
+import json
 import re
 from urllib.parse import parse_qsl
 
 import numpy as np
 import pytest
-from driving import check, draw_by_codes, matrices, offered_codes, opened, said, tables
+from driving import check, draw_by_codes, matrices, offered_codes, opened, said, specs, tables
 
 from attn import models, pretrained
 from attn.charts.labels import number, percent
@@ -44,10 +45,22 @@ def test_the_bars_of_a_cell_and_the_rest_sum_to_its_score(passed):
         each for each in said(app) if each.startswith("**11 it** gives **9 street** a weight of ")
     )
     rest = [share for *_, share in made.largest(made.table.size)][len(bars) - 1 :]
-    (told,) = [each for each in said(app) if each.startswith("The last bar is ")]
+    (told,) = [each for each in said(app) if "The last bar is " in each]
     up, down = (number(sum(share for share in rest if (share > 0) is above)) for above in (True, False))
     assert f"is {len(rest):,} pairs together" in told
     assert f"Those for it add up to {up}, those against it to {down}." in told
+    above = number(sum(share for *_, share in made.largest(Setup().pairs)))
+    assert f"The 12 bars above the last add up to {above} of {number(float(score))}" in told
+
+
+@pytest.mark.parametrize(("cell", "decides"), [("10,2", False), ("10,6", True)])
+def test_that_no_pair_decides_is_said_where_the_largest_is_less_than_half(passed, cell, decides):
+    model, read = passed
+    row, column = map(int, cell.split(","))
+    made = ledger.score_ledger(model, read, 3, 1, row, column, tuple(range(16)))
+    assert (abs(made.largest(1)[0][2]) >= abs(made.score) / 2) == decides
+    (told,) = [each for each in said(check(opened("why", cell=cell))) if "bars above the last" in each]
+    assert ("no single pair decides" in told) != decides
 
 
 @pytest.mark.parametrize(("bars_of", "most"), [("layer", 900), ("kind", 36)])
@@ -214,6 +227,10 @@ def test_who_made_the_last_state_is_drawn_by_head(passed):
     assert not any(re.search(r"\) \(", each) for each in said(app))
     (drawn,) = matrices(app)["Heads and feed-forward networks (ff)"]
     made = ledger.state_contributions(model, read, 10)
+    (told,) = [each for each in said(app) if each.startswith("The last state of **11 it** is ")]
+    for_it, against_it = told.split("For it most: ")[1].split("Against it most: ")
+    for side, shares in ((for_it, sorted(made.shares)[::-1][:2]), (against_it, sorted(made.shares)[:1])):
+        assert all(f"with {number(share)}" in side for share in shares)
     for part, share in zip(made.parts, made.shares, strict=True):
         if part.kind in ("head", "feed_forward"):
             assert drawn[part.layer, 12 if part.head is None else part.head] == pytest.approx(share, abs=2e-3)
@@ -236,6 +253,7 @@ def test_each_state_has_its_word(passed):
     assert cells["word"].tolist() == words["word"].tolist()
     assert words["word"].iloc[:16].tolist()[1:4] == ["the", "animal", "didn"]
     assert len(words) == 7 * 16
+    assert '"orient": "top"' in json.dumps(specs(app)[0])  # more rows than a window has: columns are named above
 
 
 def test_a_head_is_asked_about_a_word(passed):

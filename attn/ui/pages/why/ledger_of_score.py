@@ -144,7 +144,10 @@ def _rest_in_words(made, most):
         return f"All {order.size} pairs have a bar."
     rest = np.array(sorted(made.table.ravel(), key=abs)[: order.size - most])
     up, down = float(rest[rest > 0].sum()), float(rest[rest < 0].sum())
+    moved = np.array([share for *_, share in made.largest(most)])
+    alone = ": no single pair decides" if abs(moved[0]) < abs(made.score) / 2 else ""
     return (
+        f"The {most} bars above the last add up to {number(float(moved.sum()))} of {number(made.score)}{alone}. "
         f"The last bar is {rest.size:,} pairs together. None of them alone moves it by more than "
         f"{number(float(abs(rest).max()))}. Those for it add up to {number(up)}, those against it to {number(down)}."
     )
@@ -294,7 +297,7 @@ def _line(reading, setup, made, query, key, against):
     """Say in a line whose score is taken apart, against what it is held, and which pair made most of it."""
     asks, asked = as_text(reading.labels[query]), as_text(reading.labels[key])
     ((a, b, moved),) = made.largest(1)
-    what = "score" if against is None else "score less that of what it is held against"
+    what = "score" if against is None else "difference of scores"
     return (
         f"Layer {setup.layer}, head {setup.head} · **{asks}** looks at **{asked}**: {what} **{number(made.score)}** · "
         f"the strongest of {made.table.size:,} pairs: {_pair_in_words(reading, a, b, query, key)} (**{number(moved)}**)"
@@ -310,12 +313,11 @@ def _account(reading, setup, made, attention, cell, against):
     uncapped = cap * np.arctanh(scores / cap) if cap else scores
     single = float(uncapped[key]) - (0.0 if against is None else float(uncapped[list(against)].mean()))
     seen = np.isfinite(attention.masked_scores[head, query])
-    what = "the score" if against is None else "the score less that of what it is held against"
-    what += " before its softcap" if cap else ""
+    what = f"the {'score' if against is None else 'difference of scores'}{' before the softcap' if cap else ''}"
     lines = [
         "| step | number |", "|---|---|",
         f"| sum of all {made.table.size:,} pairs, the scale in it | {made.score:.6f} |",
-        f"| {what}, from the states that the layer read, in double precision | {real:.6f} |",
+        f"| {what}, computed again from the layer's input, in double precision | {real:.6f} |",
         f"| **difference of the two** | **{number(abs(made.score - real), 2)}** |",
         f"| {what}, as the model computed it, in single precision | {single:.6f} |",
         *([f"| score after the softcap of ±{cap:g} | {scores[key]:.6f} |"] if cap else []),
@@ -374,7 +376,7 @@ def _by_layer_code(reading, setup, cell, against, look):
 def ledger_map(table, rows, columns, theme, size):
     """Draw a ledger as a map."""
     picture = charts.heatmap(
-        table, rows, columns, theme, kind="signed", title="Who of the query met whom of the key", size=size,
+        table, rows, columns, theme, kind="signed", title="The query's parts × the key's parts", size=size,
         axes=("query", "key"), scale=charts.Scale(name="added to the score"), style=charts.Style(numbers=False),
     )  # fmt: skip
     return charts.beside(picture)
