@@ -177,11 +177,27 @@ def test_a_guess_is_asked_where_nothing_says_its_answer(name, number, secret):
 
 def test_the_next_screen_comes_right_after_its_step_was_left_by_a_key():
     app = check(opened("step_by_step", stage="projections", story="ten_minutes", screen="3"))
-    for label in ("Step on", "Back"):
-        next(button for button in app.button if button.label.startswith(label)).click().run()
+    app.segmented_control(key="step_by_step.stage").set_value("products").run()
+    next(button for button in app.button if button.label.startswith("Back")).click().run()
     app.query_params.update({"stage": "products", "screen": "4"})  # as the link says, within a second
     app.run()
     assert app.query_params["stage"] == "products"
+
+
+def test_a_step_takes_the_story_along_where_its_next_screen_is_that_step():
+    def shown(app):
+        return [app.query_params[name] for name in ("stage", "cell", "screen")]
+
+    def step(app, label):
+        next(button for button in app.button if button.label.startswith(label)).click().run()
+        return shown(check(app))
+
+    app = check(opened("step_by_step", stage="masked", cell="0,5", story="ten_minutes", screen="7"))
+    assert step(app, "Step on") == ["weights", "5,2", "8"]
+    assert "**8 of 14**" in " ".join(said(app))
+    assert step(app, "Back") == ["masked", "0,5", "7"]
+    assert step(app, "Back") == ["scaled", "0,5", "7"]  # the screen before is on another page: the card stays
+    assert step(app, "Back")[2] == "7"  # and does so until one is back at its step
 
 
 def test_the_last_screen_offers_the_next_story_and_home_marks_the_one_that_is_finished():

@@ -20,7 +20,7 @@ from attn.ui.sources import PAGE_SOURCES, source_in_markdown
 from attn.ui.state import PageState, as_text, choose_look, chosen_look
 from attn.ui.stories.card import judge_task, story_card, story_foot
 from attn.ui.stories.own import own_story_control
-from attn.ui.stories.running import story_now
+from attn.ui.stories.running import story_now, walk_story
 from attn.ui.stories.story import TAB
 from attn.ui.take_away import figure_menu
 from attn.ui.terms import terms_help
@@ -373,6 +373,7 @@ def page_path(state, name, stages):
     at = keys.index(state.get(name))
 
     def go(step):
+        walk_story(state, name, keys[at + step])
         state.set(**{name: keys[at + step]})
 
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="page_path"):

@@ -180,6 +180,31 @@ def mark_done(now, kind):
     choose_look(done=tuple(sorted({*now.done, number})))
 
 
+def walk_story(state, name, value):
+    """Take the story along where a page goes to the step of the screen before or after; in a callback, before it goes.
+
+    What that screen's link says is chosen, and what else was chosen stays.
+
+    Parameters
+    ----------
+    state : PageState
+    name : str
+        The choice that holds the step.
+    value : str
+        The step that the page goes to.
+    """
+    if not story_speaks(state):
+        return
+    now = story_now()
+    for number in filter(None, (now.next_screen, now.previous_screen)):
+        screen = now.story.screens[number - 1]
+        setup = from_link(state.cls, dict(screen.query))[0]
+        if screen.page == state.page and getattr(setup, name) == value:
+            state.set(**{each: getattr(setup, each) for each in dict(screen.query) if hasattr(setup, each)})
+            choose_look(screen=number)
+            return
+
+
 def leave_story():
     """Let no story run any more; in a callback."""
     choose_look(story="", screen=1, done=())
