@@ -36,6 +36,7 @@ from attn.words import share, small
 TEXT_PAGES = [page for page, cls in SETUPS.items() if "text" in fields(cls)]
 SPLIT_PAGES = [page for page, cls in SETUPS.items() if issubclass(cls, SentenceChoice)]  # whose tokens are words
 MODEL_PAGES = [page for page, cls in SETUPS.items() if "model" in fields(cls)]
+LOOKING = ("home", "pretrained", "inside", "why")  # a new text there has another cell worth a look
 OWN_TEXT = {page: {"source": "random"} for page in SPLIT_PAGES}
 
 
@@ -404,7 +405,7 @@ def test_an_empty_box_keeps_every_other_choice(page):
     for text in ("", "On and on and on and on and on and on"):
         text_box(app, page).set_value(text).run()
         setup, _ = from_link(SETUPS[page], app.query_params)
-        own = {"cell": setup.cell} if page in ("home", "why") else {}  # a new sentence has another word worth a look
+        own = {"cell": setup.cell} if page in LOOKING else {}
         assert setup == replace(from_link(SETUPS[page], others | {"text": text})[0], **own)
     check(app)
 
