@@ -270,23 +270,20 @@ def _sentence(reading, setup, made, query, key, against, weight):
     asks, asked = as_text(reading.labels[query]), as_text(reading.labels[key])
     ((a, b, moved),) = joined_ledger(made, setup.bars_of).largest(1)
     if setup.bars_of == "part":
-        strongest = f"The strongest of all {made.table.size:,} is {_pair_in_words(reading, a, b, query, key)}"
+        strongest = f"the strongest is {_pair_in_words(reading, a, b, query, key)}"
     else:
-        strongest = f"Summed {BARS_OF[setup.bars_of].lower()}, the strongest is {group_label(a)} × {group_label(b)}"
+        strongest = f"summed {BARS_OF[setup.bars_of].lower()}, the strongest is {group_label(a)} × {group_label(b)}"
+    summed = (
+        f"That is the sum of {made.table.size:,} pairs of parts of their states; {strongest}, with {number(moved)}."
+    )
     gives = f"**{asks}** gives **{asked}** a weight of {share(weight)}"
     if against is None:
-        return (
-            f"{gives}, for a score of {number(made.score)}. That is a sum over pairs of parts of their states. "
-            f"{strongest}, with {number(moved)}."
-        )
+        return f"{gives}, for a score of {number(made.score)}. {summed}"
     other = f"that of **{as_text(reading.labels[against[0]])}**"
     if len(against) > 1:
-        other = "the mean over the keys that it sees"
+        other = "the mean of its keys"
     where = "above" if made.score > 0 else "below"
-    return (
-        f"{gives}: its score is {number(abs(made.score))} {where} {other}. That is a sum over pairs of parts of their "
-        f"states. {strongest}, with {number(moved)}."
-    )
+    return f"{gives}: its score is {number(abs(made.score))} {where} {other}. {summed}"
 
 
 def _pair_in_words(reading, a, b, query, key):
