@@ -553,7 +553,7 @@ def test_smollm2_reads_a_long_text(smol, monkeypatch):
 
 
 @needs_model
-@pytest.mark.parametrize("page", ["pretrained", "inside", "change"])
+@pytest.mark.parametrize("page", ["pretrained", "inside", "change", "why", "next_word"])
 def test_a_page_that_shows_it_says_that_its_weights_were_rounded(kept, page, monkeypatch):
     monkeypatch.setenv("ATTENTION_LAB_CACHE", str(kept))
     told = [[line for line in said(opened(page, model=name)) if "4 bits" in line] for name in (smollm2.NAME, DEFAULT)]

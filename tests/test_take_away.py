@@ -17,13 +17,14 @@ from driving import check, opened, said, strokes
 from PIL import Image
 from setups import SETUPS
 
-from attn import __version__, charts, masks, multi_head
+from attn import __version__, charts, masks, multi_head, pretrained
 from attn.charts.outlines import SVG
 from attn.data import examples
+from attn.pretrained.loading import smollm2
 from attn.ui import page as page_module
 from attn.ui import take_away
 from attn.ui.link import from_link, to_link
-from attn.ui.shown_code import INSTALL
+from attn.ui.shown_code import INSTALL, Codes
 
 CHOSEN = {"source": "worked", "mask": "causal", "head": "3"}
 MILLIMETRE = 72 / 25.4  # points
@@ -178,6 +179,23 @@ def test_a_bundle_holds_all_and_opens_the_page_again(heads):
     )
     page, choices = take_away.read_settings(bundle)
     assert (page, from_link(SETUPS[page], choices)) == ("heads", from_link(SETUPS["heads"], CHOSEN))
+
+
+@pytest.mark.parametrize(("model", "note"), [(smollm2.NAME, smollm2.NOTE), (pretrained.DEFAULT, "")])
+def test_a_file_says_that_the_weights_of_its_model_were_rounded(model, note):
+    if note and not (smollm2.packaged() or smollm2.cached()):
+        pytest.skip("no SmolLM2 here")
+    setup = from_link(SETUPS["next_word"], {"model": model, "layer": "3"})[0]
+    about = take_away.figure_facts("next_word", "next_word.weights", setup, "http://localhost/")
+    assert about.get("Weights", "") == json.loads(about["Settings"]).get("weights", "") == note
+    assert take_away.read_settings(about["Settings"].encode())[0] == "next_word"
+    codes = Codes(draw=lambda: "charts.save(picture, 'x.svg')", attn=lambda: "1")
+    spec = {"config": {"background": charts.LIGHT.background}}
+    figure = take_away.Figure(spec, "next_word", about, {"one": lambda: "a,b\r\n1,2\r\n"}, lambda: codes)
+    assert (f"# {smollm2.NOTE}\n" in take_away.figure_script(figure)) == bool(note)
+    assert (smollm2.NOTE in take_away.figure_notebook(figure)) == bool(note)
+    with np.load(io.BytesIO(take_away.figure_npz(figure))) as held:
+        assert json.loads(held["settings"].item()).get("weights", "") == note
 
 
 def test_a_bundle_keeps_a_text_too_long_for_a_link(monkeypatch):

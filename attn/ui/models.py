@@ -13,6 +13,7 @@ from attn.analysis.contribution import rollout
 from attn.analysis.head_table import METRICS
 from attn.data.examples import Example
 from attn.pretrained import bert
+from attn.pretrained.loading.catalogue import weights_note
 from attn.pretrained.loading.inference_imports import import_for_inference
 from attn.pretrained.recording.in_numpy import (
     InNumpy,
@@ -628,9 +629,9 @@ def layer_as_example(encoder, tokens, hidden, layer, num_heads, head):
 
 
 def say_model_note(loaded):
-    """Say what is to be known of a model's weights, if anything."""
-    if loaded.note:
-        st.caption(as_text(loaded.note))
+    """Say what is to be known of a model's weights, if anything, beside what stands below the choice of the model."""
+    if note := loaded.note.removeprefix(weights_note(loaded.name)).strip():
+        st.caption(as_text(note))
 
 
 def say_if_model_truncated(read):

@@ -16,6 +16,7 @@ from urllib.parse import urlencode
 import streamlit as st
 
 from attn import __version__, charts
+from attn.pretrained.loading.catalogue import weights_note
 from attn.ui.embed import FIGURE as EMBED
 from attn.ui.link import to_link
 from attn.ui.menu import MENU
@@ -38,6 +39,7 @@ _STYLE = """<style>
 [data-testid="stPopoverBody"] { color-scheme: SCHEME; }
 [data-testid="stPopoverBody"] .stVerticalBlock { gap: 0.6rem; }
 </style>"""
+_NEEDS = f"Needs {INSTALL} once, in the folder of Attention Lab."
 _EMBED_HEIGHT = 480  # pixels of the frame that is suggested
 
 
@@ -174,11 +176,13 @@ def figure_facts(page, key, setup, link=""):
     Returns
     -------
     dict of str to str
-        "Settings" are in the words of JSON, and `read_settings` reads them.
+        "Settings" are in the words of JSON, and `read_settings` reads them. Of a model whose weights were rounded
+        for its file "Weights" says so, and so do the settings.
     """
     label = next(entry.label for entry in MENU if entry.page == page)
     named = {_NAMED[name]: value for name, value in _named(setup).items()}
     settings = {"page": page, "figure": key, "choices": to_link(setup, longest=_LONGEST_SETTINGS, whole=True)[0]}
+    note = {"weights": told} if (told := weights_note(named.get("Model", ""))) else {}
     title = ", ".join([label, *(f"{word.lower()} {named[word]}" for word in ("Layer", "Head") if word in named)])
     return {
         "Title": f"{title}: {named['Sentence']}" if "Sentence" in named else title,
@@ -186,8 +190,9 @@ def figure_facts(page, key, setup, link=""):
         "Page": label,
         "Figure": key,
         **named,
+        **{capital(name): text for name, text in note.items()},
         "Link": link,
-        "Settings": json.dumps({"attention_lab": __version__} | settings, ensure_ascii=False),
+        "Settings": json.dumps({"attention_lab": __version__} | settings | note, ensure_ascii=False),
     }
 
 
@@ -237,8 +242,8 @@ def figure_npz(figure):
 
 def figure_script(figure):
     """Return the lines that make a figure, under what it is and what they need."""
-    about = (figure.about["Title"], figure.about["Link"], f"Needs {INSTALL} once, in the folder of Attention Lab.")
-    return "".join(f"# {_one_line(line)}\n" for line in about) + f"\n{_drawing_lines(figure)}"
+    about = (figure.about["Title"], figure.about["Link"], figure.about.get("Weights", ""), _NEEDS)
+    return "".join(f"# {_one_line(line)}\n" for line in filter(None, about)) + f"\n{_drawing_lines(figure)}"
 
 
 def _one_line(text):

@@ -97,6 +97,18 @@ def model_suggestions() -> dict[str, str]:
     return {name: words for name, words in _SUGGESTIONS.items() if here or name != smollm2.NAME}
 
 
+def weights_note(name: str) -> str:
+    """Return what is to be known of the weights of a model that a package on this machine brings; "" of any other.
+
+    Examples
+    --------
+    >>> weights_note("openai-community/gpt2")
+    ''
+    """
+    here = name.strip() == smollm2.NAME and (smollm2.packaged() or smollm2.cached())
+    return smollm2.NOTE if here else ""
+
+
 @takes(settings="Settings")
 def inspect(name: str | Path = DEFAULT, *, settings: Settings | None = None) -> Preflight:
     """Find a model: in a package that brings it; then as a folder, in the local cache, on the hub.

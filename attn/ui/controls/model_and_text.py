@@ -8,6 +8,7 @@ import streamlit as st
 from attn import charts, pretrained
 from attn.data import picture_files, pictures, sounds
 from attn.pretrained.loading import smollm2
+from attn.pretrained.loading.catalogue import weights_note
 from attn.pretrained.recording.in_numpy import InNumpy
 from attn.pretrained.verdict import not_recorded
 from attn.ui import models
@@ -368,7 +369,14 @@ def model_control(state, on_change=None):
         + (", or the path of a local folder. " if settings.models == "any" else ". ")
         + f"Only safetensors are read, up to {settings.size_limit / 1e9:.3g} GB.",
     )
+    about_model(name)
+
+
+def about_model(name):
+    """Say below the choice of a model which one it is and, of one that a package brings, what became of its weights."""
     st.caption(pretrained.model_suggestions().get(name) or as_text(name))
+    if note := weights_note(name):
+        st.caption(note)
 
 
 def model_refused(state, error):

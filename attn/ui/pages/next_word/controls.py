@@ -5,7 +5,7 @@ import streamlit as st
 from attn import charts, pretrained
 from attn.models.ablation import PartFactor
 from attn.pretrained.loading import smollm2
-from attn.ui.controls.model_and_text import model_refused
+from attn.ui.controls.model_and_text import about_model, model_refused
 from attn.ui.language_models import HOW_TO_GET, suggested_language_models
 from attn.ui.page import page_ask, page_figure, page_reading
 from attn.ui.pages.next_word.code import part_codes, part_number_codes
@@ -50,7 +50,7 @@ def next_word_model_control(state):
         + ": GPT-2, Llama, Mistral, Qwen, Phi-3, Gemma, OLMo 2 or SmolLM. It is computed here in numpy, from its own "
         "weights.",
     )
-    st.caption(pretrained.model_suggestions().get(state.get("model")) or as_text(state.get("model")))
+    about_model(state.get("model"))
 
 
 def next_word_refused(state, error):
