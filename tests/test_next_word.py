@@ -372,7 +372,7 @@ def test_how_scores_are_scaled_is_said_of_every_line_of_descent(folder):
     ],
 )
 def test_the_end_of_a_long_text_begins_with_a_whole_word(text, end, monkeypatch):
-    monkeypatch.setattr(words, "_END", 22)
+    monkeypatch.setattr(words, "END", 22)
     assert words.next_words_task(text) == f"Which word comes after “{end}”?"
 
 

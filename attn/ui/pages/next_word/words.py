@@ -25,7 +25,8 @@ from attn.ui.width import (
     window_low_for_hall,
 )
 
-_SHOWN, _END = 10, 40  # words, and characters of the end of a text
+_SHOWN = 10  # words
+END = 40  # characters of the end of a text, in the sentence that asks
 _PAIR = 56  # pixels of two bars, one below the other
 _IN_A_LINE = 3  # words where they stand in a line
 _BESIDE, _LAYER = 560, 10  # pixels for boxes and map side by side, and of a layer in the map, to be pointed at
@@ -125,7 +126,7 @@ def next_words_line(text, found):
 
 def next_words_task(text):
     """Say what the page is about, with the end of the text."""
-    return f"Which word comes after “{as_text(_end_of(text, _END))}”?"
+    return f"Which word comes after “{as_text(_end_of(text, END))}”?"
 
 
 def _end_of(text, most):
