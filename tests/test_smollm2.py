@@ -17,11 +17,12 @@ from gguf_files import tiny_file
 from processes import printed
 
 from attn import pretrained
-from attn.pretrained import DEFAULT, ModelError, language_model
+from attn.pretrained import DEFAULT, ModelError, agreement, language_model
 from attn.pretrained.inputs import tokens
 from attn.pretrained.loading import catalogue, gguf_file, safetensors_file, smollm2
 from attn.pretrained.recording import tiles
 from attn.pretrained.recording.layer import MadeAgain
+from attn.pretrained.tolerances import STATE
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
@@ -558,6 +559,25 @@ def test_a_page_that_shows_it_says_that_its_weights_were_rounded(kept, page, mon
     monkeypatch.setenv("ATTENTION_LAB_CACHE", str(kept))
     told = [[line for line in said(opened(page, model=name)) if "4 bits" in line] for name in (smollm2.NAME, DEFAULT)]
     assert [len(lines) for lines in told] == [1, 0]
+
+
+@needs_model
+def test_a_wrong_token_is_seen_beside_the_large_numbers_of_the_first(smol, kept, monkeypatch):
+    """What is right is far below the limit for every token; one token wrong by 1% in one layer is above it."""
+    monkeypatch.setenv("ATTENTION_LAB_CACHE", str(kept))
+    model = language_model.load(smollm2.NAME)
+    read = language_model.read(model, "The capital of France is", steps=True)
+    found = agreement.transformers_differences(read, smol)
+    assert max(each.relative for each in found) < STATE / 3
+    sizes = np.abs(read.passed.states[15]).max(axis=-1)
+    assert sizes[0] > 100 * sizes[1:].max()  # as the page says
+    states = [np.array(state) for state in read.passed.states]
+    states[15][3] *= 1.01
+    wrong = agreement.transformers_differences(read._replace(passed=read.passed._replace(states=tuple(states))), smol)
+    assert [each.name for each in wrong if each.relative > STATE] == ["layer 15"]
+    at = [each.name for each in wrong].index("layer 15")
+    assert wrong[at].absolute < STATE * sizes[0]  # which the largest number of all would have let through
+    assert wrong[at].relative == pytest.approx(0.01, rel=1e-2)
 
 
 @needs_model

@@ -40,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
     commands.add_parser(
         "whole",
         help="hold every state and score of whole models in numpy against transformers; print a table in Markdown",
-        epilog=f"The exit status is 1 if a difference, relative to the largest number, is above {STATE:g}.",
+        epilog=f"The exit status is 1 if a difference, relative to its token's largest number, is above {STATE:g}.",
     )
     given = parser.parse_args(arguments)
     if given.command == "check":

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from attn.functional import as_real
 from attn.models.ablation import PartFactor
 from attn.pretrained.errors import ModelError, takes
 
 if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
     from attn.pretrained.language_model import Read
     from attn.pretrained.loading.load import Loaded
 
@@ -21,7 +24,38 @@ class StageDifference(NamedTuple):
 
     name: str  # embedding, layer 1 to the last but one, last norm, logits
     absolute: float  # the largest difference of a number
-    relative: float  # the same, as a part of the largest number there
+    relative: float  # as `token_difference` measures it
+
+
+def token_difference(ours: ArrayLike, theirs: ArrayLike) -> float:
+    """Return how far two computations of states are apart, each token by its own size.
+
+    Parameters
+    ----------
+    ours, theirs : shape (tokens, width)
+
+    Returns
+    -------
+    float
+        Of each token the largest difference, as a part of the largest number in its own row of `theirs`; of all tokens
+        the largest of these. A number of one token may be hundreds of times as large as all of the others: measured by
+        that one, an error in another token would not be seen.
+
+    Raises
+    ------
+    ValueError
+        If they are not rows of the same shape.
+
+    Examples
+    --------
+    >>> round(token_difference([[1000.0, 0.0], [1.0, 0.9]], [[1000.0, 0.0], [1.0, 1.0]]), 3)
+    0.1
+    """
+    one, other = as_real(ours, "ours"), as_real(theirs, "theirs")
+    if one.shape != other.shape or one.ndim != 2 or not one.size:
+        raise ValueError(f"ours and theirs must be rows of one shape, got {one.shape} and {other.shape}")
+    gaps, sizes = np.abs(one - other).max(axis=-1), np.abs(other).max(axis=-1)  # (tokens,)
+    return float((gaps / np.maximum(sizes, np.finfo(np.float32).tiny)).max())
 
 
 @takes(read="Read", loaded="Loaded")
@@ -62,7 +96,7 @@ def transformers_differences(
         raise ModelError(f"{loaded.name} must have as many states as in numpy, got {len(states)} for {len(ours)}")
     layers = (f"layer {number}" for number in range(1, len(ours) - 2))
     return tuple(
-        StageDifference(name, gap := float(np.abs(mine - their).max()), gap / float(np.abs(their).max()))
+        StageDifference(name, float(np.abs(mine - their).max()), token_difference(mine, their))
         for name, mine, their in zip(("embedding", *layers, "last norm", "logits"), ours, states, strict=True)
     )
 

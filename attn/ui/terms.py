@@ -84,8 +84,8 @@ TERMS = {  # in the order in which a reader meets them; the shortest explanation
     "hidden state": "the list of numbers in which a recurrent network keeps what it has read so far.",
     "gate": "a number between 0 and 1 that says how much of another gets through.",
     "rounding": "what adding in another order changes by itself, of numbers of seven digits: up to "
-    f"{number(WEIGHT)} of a weight, {number(STATE)} of the largest number after whole layers, {number(LOGIT)} of a "
-    "logit.",
+    f"{number(WEIGHT)} of a weight, {number(STATE)} of a token's largest number after whole layers, {number(LOGIT)} "
+    "of a logit.",
     POWER: "the short way to write 0.00000048: what stands behind “e−” says how often 4.8 is divided by 10.",
     "logarithmic": "drawn so that each step on the axis multiplies by the same number, where otherwise it adds.",
 }

@@ -13,6 +13,7 @@ from attn.data import examples
 from attn.models import bert, gpt2, llama, t5
 from attn.pretrained import bert as encoders
 from attn.pretrained import language_model
+from attn.pretrained.agreement import token_difference
 from attn.pretrained.errors import ModelError
 from attn.pretrained.loading import catalogue, smollm2
 from attn.pretrained.loading.load import load
@@ -92,7 +93,7 @@ class Parity(NamedTuple):
     """How far a whole model in numpy is from transformers."""
 
     name: str
-    states: float  # largest difference of a hidden state of any layer, relative to the largest number in its state
+    states: float  # of the hidden states of any layer, as `attn.pretrained.agreement.token_difference` measures it
     scores: float | None  # the same of the scores of the next token; None where a model has none
     tokens: int
 
@@ -170,19 +171,11 @@ def parity(name: str, ours: Whole, theirs: PreTrainedModel, texts: Iterable) -> 
         sides = ("encoder_hidden_states", "decoder_hidden_states") if isinstance(ours, t5.T5) else ("hidden_states",)
         their_states = [state for side in sides for state in passed[side]]
         for one, other in zip(our_states, their_states, strict=True):
-            states = max(states, _apart(one, other))
+            states = max(states, token_difference(one, other[0].numpy()))
         if our_scores is not None:
-            scores = max(scores or 0.0, _apart(our_scores, passed.logits))
+            scores = max(scores or 0.0, token_difference(our_scores, passed.logits[0].numpy()))
         tokens += len(ids)
     return Parity(name, states, scores, tokens)
-
-
-def _apart(ours, theirs):
-    """Return the largest difference of two arrays, relative to the largest number of the second."""
-    theirs = theirs[0].numpy()
-    if ours.shape != theirs.shape:
-        return np.inf
-    return float(np.abs(ours - theirs).max() / np.abs(theirs).max())
 
 
 def walk() -> Iterator[Parity]:

@@ -29,7 +29,7 @@ def agreement_line(state, setup, factors):
     changes = "with your changes in both" if factors else "without changes"
     st.caption(
         f"{mark} {says}: {len(found)} compared {changes}. The largest difference is {number(worst.relative, 2)} "
-        f"of the largest number ({worst.name})."
+        f"of the largest number of its token ({worst.name})."
     )
 
 
@@ -68,8 +68,9 @@ def agreement_figure(state, setup, factors, theme, width):
         _compare_button(state, setup, factors, "compare_here", "secondary")
         return
     st.markdown(
-        f"Each bar is the largest difference between a number computed here and the same number of transformers, as a "
-        f"part of the largest number of that step. Both use float32, which keeps about seven digits; up to "
+        "Each bar is the largest difference between a number computed here and the same number of transformers. Each "
+        "is taken as a part of the largest number that the same token has in that step, for the first token's can be "
+        f"more than a hundred times as large as any other's. Both use float32, which keeps about seven digits; up to "
         f"{number(TOLERANCE)} counts as agreement."
     )
     values, names = [each.relative for each in found], [each.name for each in found]
