@@ -475,7 +475,7 @@ def _numpy_code(reading, settings, opening):
     return lambda: numpy_code(
         Paragraph("The pass of the text, by attn, and the chosen cell, counted from 0", f"{opening}\n{chosen}"),
         Paragraph(
-            "What each state that the layer reads is a sum of: (parts, d_model)",
+            "What each state that the layer reads is a sum of, taken apart by attn: (parts, d_model)",
             "from attn.models import ledger\n\n\ndef parts(token):\n"
             "    return ledger.state_parts(model, passed, layer, token).vectors",
         ),
