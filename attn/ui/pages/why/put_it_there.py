@@ -18,6 +18,7 @@ from attn.ui.numpy_models import numpy_model_code, numpy_model_pass
 from attn.ui.page import page_columns, page_draw, page_figure, page_reading, page_theme
 from attn.ui.pages.why.method import patch_method, why_method
 from attn.ui.pages.why.setup import (
+    GOES_ON,
     MOST_TOKENS,
     STEP_NAMES,
     Reading,
@@ -39,7 +40,7 @@ _SHARES = (0.58, 0.42)  # of the page, for the map and for its controls
 _NAMES, _ROW, _MOST_CELL = 70, 16, 44  # pixels left of a map, of a layer at least, and of a place at most
 FORMULA = r"\frac{m_{\mathrm{patched}} - m_{\mathrm{run}}}{m_{\mathrm{source}} - m_{\mathrm{run}}}"
 PRESETS = {
-    "Paris or Madrid": {"text": "The capital of France is", "second": "The capital of Spain is"},
+    "Paris or Madrid": {"text": GOES_ON, "second": "The capital of Spain is"},
     "Mary or John": {
         "text": "When Mary and John went to the store, John gave a drink to",
         "second": "When Mary and John went to the store, Mary gave a drink to",
