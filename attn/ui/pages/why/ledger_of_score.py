@@ -454,7 +454,7 @@ def of_query(token):
 def of_key(token):
     return turned(normed(parts(token)) @ own.w_k[:, group * model.d_k : (group + 1) * model.d_k], token)
 """
-_LESS = "less the mean of the same parts of the keys that it is held against"
+_LESS = "k = k - np.mean([of_key(token) for token in against], axis=0)\n"
 
 
 def _numpy_code(reading, settings, opening):
@@ -471,7 +471,9 @@ def _numpy_code(reading, settings, opening):
     else:
         return None
     chosen = "\n".join(f"{name} = {value}" for name, value in settings.items())
-    held, less = "against" in settings, "k = k - np.mean([of_key(token) for token in against], axis=0)\n"
+    said, less = "", ""
+    if "against" in settings:
+        said, less = ", less the mean of the same parts of the keys that it is held against", _LESS
     return lambda: numpy_code(
         Paragraph("The pass of the text, by attn, and the chosen cell, counted from 0", f"{opening}\n{chosen}"),
         Paragraph(
@@ -481,8 +483,8 @@ def _numpy_code(reading, settings, opening):
         ),
         Paragraph("Each part through the norm at its real scale, and the head's matrices: (parts, d_k)", lines),
         Paragraph(
-            f"Every part of the query with every part of the key{', ' * held}{_LESS * held}, and their sum",
-            f"q, k = of_query(query), of_key(key)\n{less * held}"
+            f"Every part of the query with every part of the key{said}, and their sum",
+            f"q, k = of_query(query), of_key(key)\n{less}"
             "table = scale * q @ k.T\nprint(table.sum().round(6))\n"
             "strongest = np.argsort(-np.abs(table), axis=None)[:12]\nprint(table.ravel()[strongest].round(4))",
         ),
