@@ -148,7 +148,7 @@ def test_every_letter_of_a_formula_is_told():
 def test_the_page_says_who_came_before_attention():
     told = sentence(page())
     assert "A recurrent network hands on its last state, one vector for the whole input" in told
-    assert "attention (Bahdanau et al., 2014) looks back at every state" in told
+    assert "attention (Bahdanau et al., 2015) looks back at every state" in told
 
 
 def test_what_was_not_trained_so_says_so():

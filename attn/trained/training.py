@@ -72,7 +72,7 @@ def initial(model: str, task: Task, recipe: Recipe, seed: int) -> dict[str, torc
 
     References
     ----------
-    .. [1] Bahdanau et al., 2014. arXiv:1409.0473
+    .. [1] Bahdanau et al., 2015. arXiv:1409.0473
     """
     import torch
 

@@ -340,7 +340,7 @@ def two_models_reading(result, step):
     sides = " ".join(says(side, result, step - 1) for side in (result.left, result.right))
     return (
         "A recurrent network hands on its last state, one vector for the whole input; attention (Bahdanau et al., "
-        "2014) looks back at every state. Two small trained models read the same input. "
+        "2015) looks back at every state. Two small trained models read the same input. "
         f"The right answer is **{answer}**. "
         f"{'' if step == result.rows else f'Row {step}: '}{sides}{back}"
     )
