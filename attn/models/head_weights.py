@@ -48,17 +48,17 @@ def head_matrices(model: Model, layer: int, head: int) -> HeadMatrices:
     weights = model.layers[whole_number("layer", layer, most=len(model.layers) - 1)]
     whole_number("head", head, most=num_heads(model) - 1)
     matrices = attention_matrices(weights)
-    own = weights.attention if isinstance(model, bert.Bert) else model
-    num_kv_heads = num_heads(model) if isinstance(model, gpt2.GPT2) else own.num_kv_heads
+    d_k = matrices.w_q.shape[1] // num_heads(model)
+    num_kv_heads = matrices.w_k.shape[1] // d_k
     group = head // (num_heads(model) // num_kv_heads)
     w_q, b_q = _cut(matrices.w_q, matrices.b_q, num_heads(model), head)
     w_k, b_k = _cut(matrices.w_k, matrices.b_k, num_kv_heads, group)
     w_v, b_v = _cut(matrices.w_v, matrices.b_v, num_kv_heads, group)
     d_v = w_v.shape[1]
-    if isinstance(model, bert.Bert):
-        scale = w_q.shape[1] ** -0.5
+    if isinstance(weights, gpt2.Layer):
+        scale = weights.scale
     else:
-        scale = model.scale if isinstance(model, llama.Llama) else weights.scale
+        scale = model.scale if isinstance(model, llama.Llama) else d_k**-0.5
     return HeadMatrices(w_q, b_q, w_k, b_k, w_v, b_v, matrices.w_o[head * d_v : (head + 1) * d_v], scale)
 
 

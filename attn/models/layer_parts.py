@@ -46,6 +46,7 @@ def attention_matrices(layer: Layer | block.Layer) -> AttentionMatrices:
         b_q, b_k, b_v = np.split(layer.b_qkv, 3, axis=-1)
         return AttentionMatrices(w_q, w_k, w_v, layer.w_o, b_q, b_k, b_v, layer.b_o)
     own = layer.attention if isinstance(layer, block.Layer) else layer
+    assert own.w_o is not None  # without it `bert` makes no layer
     return AttentionMatrices(own.w_q, own.w_k, own.w_v, own.w_o, own.b_q, own.b_k, own.b_v, own.b_o)
 
 

@@ -342,7 +342,7 @@ def from_checkpoint(tensors: Mapping[str, np.ndarray], config: Mapping[str, Any]
         belongs to a layer and to nothing that is computed here; if the configuration does not say how large the model
         is, or asks for what is not computed here.
     """
-    usual = {name: _USUAL | family.usual for name, family in _FAMILIES.items()}
+    usual = {name: {**_USUAL, **family.usual} for name, family in _FAMILIES.items()}
     checkpoint = Checkpoint(tensors, config, usual, "embed_tokens.weight")
     config, family = checkpoint.config, _FAMILIES[config["model_type"]]
     if config.get("use_bidirectional_attention"):
