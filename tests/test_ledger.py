@@ -183,6 +183,40 @@ def test_a_ledger_predicts_what_a_score_does_without_the_part_of_a_head(encoder_
     assert np.corrcoef(*ranks)[0, 1] > 0.95
 
 
+def test_parts_are_named_by_what_their_head_looks_at(decoder, encoder):
+    labels = [f"{at} t" for at in range(1, 12)]
+    for model, passed in (decoder, encoder):
+        made = ledger.state_parts(model, passed, 2, 7)
+        named = dict(zip(made.names, (ledger.part_label(part, passed, 7, labels) for part in made.names), strict=True))
+        assert len(set(named)) == len(named)
+        weights = models.layer_parts.layer_attention(passed, 1).weights[2, 7]
+        assert ledger.head_source(passed, Part("head", 1, 2), 7) == (weights.argmax(), weights.max())
+        assert named[Part("head", 1, 2)] == f"2.3 → {weights.argmax() + 1} t"
+        assert named[Part("feed_forward", 0)] == "feed-forward 1"
+        assert named[Part("embedding")] == "embedding"
+        for part in (Part("type"), Part("bias"), Part("bias", 1)):
+            told = ledger.part_label(part, passed, 7, labels)
+            assert told == {"type": "segment", "bias": "first norm" if part.layer is None else "biases of 2"}[part.kind]
+    kinds = [ledger.group_label(part) for part in (Part("head", 1), Part("head"), Part("bias"), Part("position"))]
+    assert kinds == ["heads 2", "all heads", "biases", "position"]
+
+
+@pytest.mark.parametrize(
+    ("part", "token", "count", "sentence"),
+    [
+        (Part("head", 9, 0), 1, 11, "layer must be"),
+        (Part("head", 0, 99), 1, 11, "head must be"),
+        (Part("head", 0), 1, 11, "part must have a head"),
+        (Part("feed_forward"), 1, 11, "part must have a layer"),
+        (Part("head", 0, 0), 11, 11, "token must be"),
+        (Part("embedding"), 1, 10, "labels must be one for each of 11 tokens, got 10"),
+    ],
+)
+def test_a_part_that_is_not_there_has_no_name(decoder, part, token, count, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        ledger.part_label(part, decoder[1], token, ["t"] * count)
+
+
 def test_joined_parts_have_the_same_sum(decoder):
     model, passed = decoder
     made = ledger.score_ledger(model, passed, 2, 1, 10, 3)

@@ -7,7 +7,10 @@ from typing import NamedTuple
 import numpy as np
 
 from attn import block
+from attn.dot_product import Attention
+from attn.functional import whole_number
 from attn.models import bert, gpt2, llama, passes
+from attn.multi_head import MultiHead
 
 
 class AttentionMatrices(NamedTuple):
@@ -55,6 +58,25 @@ def feed_forward_matrices(layer: Layer) -> FeedForwardMatrices:
     if isinstance(layer, gpt2.Layer):
         return FeedForwardMatrices(None, None, layer.w_1, layer.b_1, layer.w_2, layer.b_2)
     return FeedForwardMatrices(layer.w_gate, layer.b_gate, layer.w_up, layer.b_up, layer.w_down, layer.b_down)
+
+
+def layer_attention(passed: Passed, layer: int) -> Attention | MultiHead:
+    """Return the attention of a layer, with scores, weights and contexts by head, of a pass of any line.
+
+    Parameters
+    ----------
+    passed
+        Of a model that writes with ``steps=True``.
+    layer
+        From 0.
+
+    Raises
+    ------
+    ValueError
+        If the pass kept no such layer.
+    """
+    kept = passed.blocks if isinstance(passed, bert.Pass) else passed.layers
+    return kept[whole_number("layer", layer, most=len(kept) - 1)].attention
 
 
 def head_additions(layer: Layer, step: passes.LayerPass, token: int) -> np.ndarray:

@@ -8,6 +8,7 @@ next word a sum over parts.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -18,7 +19,7 @@ from attn.functional import as_real, layer_norm, rms_norm, softmax, whole_number
 from attn.models import bert, gpt2, llama, passes
 from attn.models.checkpoint import token_ids
 from attn.models.head_weights import num_heads
-from attn.models.layer_parts import Model, Passed, attention_matrices
+from attn.models.layer_parts import Model, Passed, attention_matrices, layer_attention
 from attn.models.rotary_scaling import turning
 from attn.positions import rotate
 
@@ -92,6 +93,89 @@ def grouped(made: Ledger, by: str = "layer") -> Ledger:
 
     (query_parts, rows), (key_parts, columns) = groups(made.query_parts), groups(made.key_parts)
     return Ledger(query_parts, key_parts, rows @ made.table @ columns.T)
+
+
+def head_source(passed: Passed, part: Part, token: int) -> tuple[int, float]:
+    """Return the token at which a head looks most from another, and with which weight.
+
+    Parameters
+    ----------
+    passed
+        As `state_parts` takes it.
+    part
+        What one head wrote.
+    token
+        Position in the text, from which it looks.
+
+    Returns
+    -------
+    int
+        Position in the text.
+    float
+
+    Raises
+    ------
+    ValueError
+        If there is no such head or token.
+    """
+    weights = layer_attention(passed, _number_of("layer", part.layer)).weights
+    rows = weights[whole_number("head", _number_of("head", part.head), most=len(weights) - 1)]
+    row = rows[whole_number("token", token, most=len(rows) - 1)]
+    return int(row.argmax()), float(row.max())
+
+
+def _number_of(name, number):
+    """Return the layer or the head of a part that must have one."""
+    if number is None:
+        raise ValueError(f"part must have a {name}, got one without")
+    return number
+
+
+def part_label(part: Part, passed: Passed, token: int, labels: Sequence[str]) -> str:
+    """Return a part of the state of a token as a short label, layers and heads counted from 1.
+
+    Parameters
+    ----------
+    part, passed, token
+        As `head_source` takes them; the part may be of any kind.
+    labels
+        Of the tokens of the text.
+
+    Returns
+    -------
+    str
+        Of a head with the token at which it looks most: ``2.5 → animal`` of head 5 in layer 2.
+
+    Raises
+    ------
+    ValueError
+        As `head_source`, and if labels are not one for each token.
+    """
+    if len(labels) != len(passed.ids):
+        raise ValueError(f"labels must be one for each of {len(passed.ids)} tokens, got {len(labels)}")
+    if part.kind == "head":
+        source, _ = head_source(passed, part, token)
+        layer, head = _number_of("layer", part.layer), _number_of("head", part.head)
+        return f"{layer + 1}.{head + 1} → {labels[source]}"
+    if part.kind == "feed_forward":
+        return f"feed-forward {_number_of('layer', part.layer) + 1}"
+    if part.kind == "bias":
+        return "first norm" if part.layer is None else f"biases of {part.layer + 1}"
+    return "segment" if part.kind == "type" else part.kind
+
+
+def group_label(part: Part) -> str:
+    """Return a part of a ledger that was `grouped` as a short label, layers counted from 1.
+
+    Examples
+    --------
+    >>> group_label(Part("head", 2)), group_label(Part("feed_forward"))
+    ('heads 3', 'all feed-forward')
+    """
+    of_all = {"head": "all heads", "feed_forward": "all feed-forward", "bias": "biases", "type": "segment"}
+    if part.layer is None:
+        return of_all.get(part.kind, part.kind)
+    return f"{'heads' if part.kind == 'head' else 'feed-forward'} {part.layer + 1}"
 
 
 class Contributions(NamedTuple):
