@@ -306,3 +306,28 @@ def test_the_lines_of_change_give_the_chosen_head_of_the_model(monkeypatch, bare
     codes, _ = codes_of("change", {"text": text, "layer": "3", "head": "5", "off": "1.1"}, monkeypatch)
     weights = bert.encode(encoder, text).blocks[2].attention.weights[4]
     same_numbers(bare(codes[0]), str(weights.round(4)))
+
+
+MINILM_CELLS = [
+    {"layer": "1", "head": "3", "cell": "4,0", "against": "none"},
+    {"layer": "4", "head": "2", "cell": "10,2"},
+    {"layer": "6", "head": "12", "cell": "47,5", "text": "one two three " * 40, "against": "key"},
+]
+
+
+@pytest.mark.parametrize("link", MINILM_CELLS, ids=str)
+def test_a_score_is_taken_apart_without_this_project(link, bare, monkeypatch):
+    """In lines from scratch; another cell that is typed into them is named as the page names it."""
+    every_tab(monkeypatch)
+    codes = [code.value for code in check(opened("why", link, lines="1")).code]
+    assert not re.search(r"^ *(import|from) attn", codes[0], re.MULTILINE)
+    assert max(map(len, codes[0].splitlines())) <= WIDEST
+    told, by_package = (text.splitlines() for text in (bare(codes[0]), printed(codes[1])))
+    assert [line.split("  ")[-1] for line in told[:12]] == [line.split("  ")[-1] for line in by_package[:12]]
+    same_numbers("\n".join(line.split("  ")[0] or line.split()[0] for line in told[:12]),
+                 "\n".join(line.split()[0] for line in by_package[:12]))  # fmt: skip
+    sums = [float(number) for line in (told[-1], by_package[-1]) for number in re.findall(r"-?\d+\.\d{6}", line)]
+    np.testing.assert_allclose(sums, sums[0], atol=1e-5)
+    changed = re.sub(r"^(layer, head|query, key) = .*$", r"\1 = 1, 3", codes[0], flags=re.MULTILINE)
+    words = [word for word in bare(changed).splitlines() if word.startswith("Layer 2 head 4, 2 ")]
+    assert len(words) == 1

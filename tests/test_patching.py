@@ -145,7 +145,7 @@ def test_texts_of_other_lengths_are_put_by_their_partners():
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
-        ({"step": "query"}, "step must be one of"),
+        ({"step": "scores"}, "step must be one of"),
         ({"place": Place(9, 0)}, "layer must be"),
         ({"place": Place(0, -1)}, "position must be a whole number of at least 0, got -1"),
         ({"step": "context", "place": Place(0, 99)}, "head must be a whole number from 0 to 3, got 99"),

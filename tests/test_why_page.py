@@ -8,10 +8,11 @@ import re
 from urllib.parse import parse_qsl
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from driving import check, draw_by_codes, matrices, offered_codes, opened, said, specs, tables
 
-from attn import models, pretrained
+from attn import charts, models, pretrained
 from attn.charts.labels import number, percent
 from attn.models import head_weights, ledger, patching
 from attn.models.ledger import Part
@@ -375,12 +376,22 @@ def printed(code):
 
 @pytest.mark.parametrize("against", ["none", "key", "mean"])
 @pytest.mark.parametrize("model", [pretrained.DEFAULT, pytest.param(smollm2.NAME, marks=needs_smollm2)])
-def test_the_lines_in_numpy_make_the_score_that_those_with_attn_make(model, against):
-    told, link = [], {"model": model, "layer": "3", "head": "5", "cell": "6,2", "lines": "1", "against": against}
+def test_the_lines_in_numpy_make_the_pairs_that_those_with_attn_make(model, against):
+    """And their sum beside the score, with the same names."""
+    link = {"model": model, "layer": "3", "head": "5", "cell": "6,2", "lines": "1", "against": against}
+    told = []
     for tab in ("numpy", "attn"):
         (code,) = check(opened("why", link, code=tab)).code
-        told.append(printed(code.value))
-    assert float(told[0].splitlines()[0]) == pytest.approx(float(told[1].splitlines()[0]), abs=1e-5)
+        assert ("ledger" in code.value) == (tab == "attn")
+        told.append(printed(code.value).splitlines())
+    pairs = [{line.split("  ")[-1]: float(line.split()[0]) for line in lines[:12]} for lines in told]
+    assert pairs[0] == pytest.approx(pairs[1], abs=2e-4)
+    for cell, ends in (lines[-2:] for lines in told):
+        assert cell.startswith("Layer 3 head 5, 7 ")
+        assert re.search(r" asks 3 \S+:$", cell)
+        sums = [float(number) for number in re.findall(r"-?\d+\.\d{6}", ends)]
+        assert sums[0] == pytest.approx(sums[1], abs=1e-5)
+        assert sums[0] == pytest.approx(float(re.findall(r"-?\d+\.\d{6}", told[1][-1])[0]), abs=1e-5)
 
 
 LOOKS = [{"tab": tab} for tab in ("spoke", "lens", "patch", "weights")] + [
@@ -402,6 +413,47 @@ def test_the_lines_of_each_figure_draw_it(look, tmp_path, monkeypatch):
         monkeypatch.setattr(module, "load", lambda *name, load=load, **_: load(*name))
     assert found.keys() > {"why.map"} or "tab" in look
     draw_by_codes(found, tmp_path)
+
+
+OTHER = "A small bird sings in the old tree."
+TYPED = [  # a tab, and which figures' lines name tokens of the text
+    ("ledger", {"why.map": "Layer 3 head 4: weights", "why.ledger": " × ", "why.by_layer": "heads 2"}),
+    ("spoke", {"why.spoke": "", "why.spoke_bars": " → "}),
+    ("lens", {"why.lens": "5 sings", "why.ranks": ""}),
+    ("patch", {"why.patch": "5 sings"}),
+    ("weights", {"why.cloud": "4 bird", "why.copying": "", "why.matched": "", "why.written": ""}),
+]
+
+
+def words_of(picture):
+    """Return all that a picture says, as one text."""
+    spec = picture if isinstance(picture, dict) else charts.specification(picture)
+    return json.dumps(spec, default=pa.Table.to_pylist, ensure_ascii=False)
+
+
+@pytest.mark.parametrize(("tab", "shows"), TYPED, ids=[tab for tab, _ in TYPED])
+def test_what_is_typed_into_the_lines_is_what_they_name(tab, shows, tmp_path, monkeypatch):
+    """Another text, layer, head and query: labels, titles and what is printed follow, and nothing old is left."""
+    found, load = offered_codes(monkeypatch), functools.cache(bert.load)
+    check(opened("why", tab=tab))
+    monkeypatch.setattr(bert, "load", lambda *name, **_: load(*name))
+    monkeypatch.chdir(tmp_path)
+    assert set(shows) == set(found)
+    typed = {"layer": 2, "head": 3, "query": 3, "key": 1, "against": [0, 1], "token": 3, "measured": 3, "number": 3}
+    for figure, shown in shows.items():
+        codes = found[figure][1]()
+        for make in filter(None, (codes.attn, codes.draw)):
+            lines = make().replace(DEFAULT_TEXT, OTHER).replace(SECOND_TEXT, "A small cat sings in the old tree.")
+            for name, value in typed.items():
+                lines = re.sub(rf"^{name} = (\d+|\[.*?\])(?=  # )", f"{name} = {value}", lines, flags=re.M | re.S)
+            names, out = {"__name__": "copied"}, io.StringIO()
+            with contextlib.redirect_stdout(out):
+                exec(lines, names)
+            *_, last = out.getvalue().strip().splitlines()
+            assert re.search(r"\d\.\d{6}", last), lines
+            said = out.getvalue() + (words_of(names["picture"]) if make is codes.draw else "")
+            assert shown in said or make is codes.attn, (figure, said)
+            assert not re.search(r"animal|tired|wide|11 it|[Ll]ayer 4,? head 2", said), figure
 
 
 @needs_smollm2
@@ -466,7 +518,12 @@ def test_the_way_of_a_difference_is_said_and_the_map_of_before_stays(passed):
     assert f"from there **{percent(first.ends)}** of it still comes along" in told
     assert f"Layer {second.first} hands it over to **11 it**, which then carries **{percent(second.begins)}**." in told
     app.text_area(key="why.second").set_value(DEFAULT_TEXT).run()
-    assert any(each.startswith("The map of before: State that a layer reads") for each in said(check(app)))
+    (before,) = [each for each in said(check(app)) if "The map of before" in each]
+    assert before.startswith(
+        f"**Not of these settings.** The map of before: {as_text('State that a layer reads, of “')}"
+    )
+    assert before.endswith(as_text(f"both read by {pretrained.DEFAULT}") + ".")
+    assert any("why_map_of_before { opacity: 0.45; }" in each.value for each in app.get("html"))
 
 
 @needs_smollm2

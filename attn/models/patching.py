@@ -24,9 +24,11 @@ STEPS = {
     "feed_forward_output": "positions",
     "context": "heads",
     "weights": "heads",
+    "query": "heads",
+    "key": "heads",
     "value": "heads",
 }
-"""The steps that can be put into another pass, each by position or by head (values by the heads of values)."""
+"""The steps that can be put into another pass, each by position or by head (keys and values by their own heads)."""
 
 
 class Place(NamedTuple):

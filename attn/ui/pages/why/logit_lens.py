@@ -7,15 +7,23 @@ import streamlit as st
 
 from attn import charts
 from attn.models import ledger
-from attn.ui.numpy_models import numpy_model_code
 from attn.ui.page import page_figure, page_reading, page_theme
 from attn.ui.pages.why.method import lens_method, why_method
-from attn.ui.pages.why.setup import MOST_TOKENS, after_control, why_code, why_writer_offer, word_name
+from attn.ui.pages.why.setup import (
+    after_control,
+    why_code,
+    why_opening,
+    why_places,
+    why_word_name,
+    why_writer_offer,
+    word_name,
+)
 from attn.ui.shared_results import kept_with_models
-from attn.ui.shown_code import LIGHT, Codes, page_codes, shown_code
+from attn.ui.shown_code import LIGHT, page_codes
 from attn.ui.state import as_text
 from attn.ui.width import page_width
 
+_SAVED = 'charts.save(picture, "why.svg")'
 FORMULA = r"\mathrm{softmax}\bigl(\mathrm{norm}(x_l)\, U^\top\bigr)"
 
 
@@ -31,10 +39,10 @@ def lens_tab(state, reading):
     why_writer_offer(state, reading, "which word each state would say if the model stopped there")
     help = "The column whose words are followed below."
     token = after_control(state, reading, help)
-    setup, lens = state.choices(), _lens_of(reading.name, reading, reading.text)
-    words = lens_labels(reading, lens)
+    lens = _lens_of(reading.name, reading, reading.text)
+    words = lens_labels(lens, functools.partial(word_name, reading))
     page_reading(_sentence(reading, lens, words, token), FORMULA if reading.writes else None, terms=("logit",))
-    rows = ["embedding", *(f"layer {layer + 1}" for layer in range(len(words) - 1))]
+    rows = states_in_order(lens)
     shares = np.clip(lens.probabilities, 0, 1)
     page_figure(
         functools.partial(
@@ -54,32 +62,37 @@ def lens_tab(state, reading):
             "probabilities" if reading.writes else "cosines": lambda: charts.csv(shares, rows, reading.labels),
             "words": lambda: charts.words_csv(words, rows, reading.labels),
         },
-        codes=lambda: _lens_code(reading, setup, words, rows, token),
+        codes=lambda: _lens_code(reading, token),
     )
     ranks = lens.ranks[:, token]
     page_figure(
         functools.partial(rank_curve, ranks, words[-1][token], page_theme(), int(min(page_width(), 720))),
         "why.ranks",
         tables={"ranks": lambda: charts.csv(ranks[:, None], rows, ["rank"])},
-        codes=lambda: _ranks_code(reading, setup, words[-1][token], token),
+        codes=lambda: _ranks_code(reading, token),
     )
     why_method(lens_method(reading.writes), *(["nostalgebraist"] if reading.writes else []))
-    why_code(state, lambda: _lens_code(reading, setup, words, rows, token))
+    why_code(state, lambda: _lens_code(reading, token))
 
 
-def lens_labels(reading, lens):
+def lens_labels(lens, word_name):
     """Return the word of each state, spelled once for each word."""
-    names = {id: word_name(reading, id) for id in np.unique(lens.ids)}
+    names = {id: word_name(id) for id in np.unique(lens.ids)}
     return [[names[id] for id in row] for row in lens.ids]
 
 
-def lens_map(words, shares, rows, columns, theme, width, token, name):
+def states_in_order(lens):
+    """Return what the states are after: the embedding, then each layer."""
+    return ["embedding", *(f"layer {layer}" for layer in range(1, len(lens.ids)))]
+
+
+def lens_map(words, shares, rows, token_labels, theme, width, token, name):
     """Draw the words, in a stronger colour where the state is surer, or nearer to the word."""
     title = (
         "What it would say if it stopped here" if name == "probability" else "The word that each state is nearest to"
     )
     picture = charts.word_map(
-        words, shares, rows, columns, theme, title=title, width=width,
+        words, shares, rows, token_labels, theme, title=title, width=width,
         axes=("after", "token"), scale=charts.Scale(name=name),
         pick=charts.Pick("state", highlight={"column": token}),
     )  # fmt: skip
@@ -124,34 +137,35 @@ def _sentence(reading, lens, words, token):
     )
 
 
-def _ranks_code(reading, setup, word, token):
+def _made(reading):
+    """Return the lines that bind ``lens`` and ``words``, and those that say what comes of a token in the end."""
+    made = f"from attn.models import ledger\nlens = ledger.lens_words(model, passed){why_word_name(reading)}"
+    what = "probability" if reading.writes else "cosine"
+    said = (
+        'print(f"{token_labels[token]}, place of {words[-1][token]} after each layer:", *lens.ranks[:, token])\n'
+        f'print(f"its {what} in the end: {{lens.probabilities[-1, token]:.6f}}")'
+    )
+    return (why_opening(reading), made, ("words", lens_labels), ("rows", states_in_order)), said
+
+
+def _ranks_code(reading, token):
     """Return the lines that find the place of the last word after each layer, and those that draw it."""
-    opening = numpy_model_code(setup.model, setup.text, MOST_TOKENS, reading.opened)
-    made = "from attn.models import ledger\nranks = ledger.lens_words(model, passed).ranks[:, token]"
-    look = {"word": word, "theme": LIGHT, "width": int(min(page_width(), 720))}
+    steps, said = _made(reading)
+    found = "ranks, word = lens.ranks[:, token], words[-1][token]"
+    look = {"theme": LIGHT, "width": int(min(page_width(), 720))}
     return page_codes(
-        None, {"token": token}, (opening, made), ("print(ranks)",), look,
-        (("picture", rank_curve), 'charts.save(picture, "why.svg")'),
-    )  # fmt: skip
+        None, why_places(token=token), (*steps, found), (said,), look, (("picture", rank_curve), _SAVED, said)
+    )
 
 
-def _lens_code(reading, setup, words, rows, token):
+def _lens_code(reading, token):
     """Return the lines that read every state, and those that draw the words."""
-    opening = numpy_model_code(setup.model, setup.text, MOST_TOKENS, reading.opened)
-    lens = "from attn.models import ledger\nlens = ledger.lens_words(model, passed)"
-    look = {
-        "words": words, "rows": rows, "columns": reading.labels, "theme": LIGHT, "width": page_width(), "token": token,
-        "name": "probability" if reading.writes else "cosine",
-    }  # fmt: skip
-    decode = "opened.tokenizer.tokenizer.decode" if reading.writes else "opened.tokenizer.decode"
-    return Codes(
-        attn=lambda: shown_code(
-            {"token": token}, opening, lens,
-            "for id, rank in zip(lens.ids[:, token], lens.ranks[:, token]):\n"
-            f"    print(rank, repr({decode}([int(id)])))",
-        ),
-        draw=lambda: shown_code(
-            look, opening, lens, "import numpy as np\nshares = np.clip(lens.probabilities, 0, 1)",
-            ("picture", lens_map), 'charts.save(picture, "why.svg")',
-        ),
-    )  # fmt: skip
+    steps, said = _made(reading)
+    shares = "import numpy as np\nshares = np.clip(lens.probabilities, 0, 1)"
+    printed = (
+        'for row, said, ranks in zip(rows, words, lens.ranks):\n    print(f"{row:10} {ranks[token]:6} {said[token]}")'
+    )
+    look = {"theme": LIGHT, "width": page_width(), "name": "probability" if reading.writes else "cosine"}
+    return page_codes(
+        None, why_places(token=token), steps, (printed, said), look, (shares, ("picture", lens_map), _SAVED, said)
+    )

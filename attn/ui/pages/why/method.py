@@ -133,6 +133,8 @@ def patch_method(writes):
     return (
         "- **Cell.** One whole run with one step replaced at one place, by what the other run had there. $m$ is "
         f"{measure}; the cell is the share of the difference of the two runs, and can be below 0 or above 1.\n"
+        "- **Heads.** The output of a head, its weights, queries, keys or values are replaced at all positions at "
+        "once. Queries and keys are those that are compared: where positions turn them, they have been turned.\n"
         "- **Places.** Texts with as many tokens meet token by token. Of others, the stretches that are the same "
         "meet, and of those that differ the last tokens; a token without a partner is left as it is.\n"
         "- **Left out.** Places are tried one at a time: what two of them carry only together is not seen, and "

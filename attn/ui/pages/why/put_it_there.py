@@ -14,7 +14,7 @@ from attn.pretrained.loading import smollm2
 from attn.ui.controls.model_and_text import suggested_models
 from attn.ui.jobs import Job, job_failure, running_job, watch_job
 from attn.ui.link import shortened
-from attn.ui.numpy_models import numpy_model_code, numpy_model_pass
+from attn.ui.numpy_models import numpy_model_pass
 from attn.ui.page import page_columns, page_draw, page_figure, page_reading, page_theme
 from attn.ui.pages.why.method import patch_method, why_method
 from attn.ui.pages.why.setup import (
@@ -24,6 +24,10 @@ from attn.ui.pages.why.setup import (
     Reading,
     two_words_control,
     why_code,
+    why_opening,
+    why_places,
+    why_word_name,
+    why_words,
     word_name,
 )
 from attn.ui.shared_results import model_save
@@ -33,6 +37,7 @@ from attn.ui.width import page_cell, page_share, page_tallest, page_width
 
 RUNNING = "why.patching"
 _BEGUN, _LAST = "why.patches.begun", "why.patch.last"  # what the session holds: maps half run, and the last whole one
+_FADED = "<style>.st-key-why_map_of_before { opacity: 0.45; }</style>"
 _MOST_LEGS = 3  # of the way of a difference that are said one by one
 _AT_ONCE = 10_000_000_000  # products of a map that is made without being asked for: some two seconds
 _KEPT = 16  # maps of a session
@@ -71,8 +76,7 @@ def patch_tab(state, reading):
             st.info("Both texts give the same, so there is no difference to follow.")
             _empty(run, setup)
             return
-        by_head = patching.STEPS[setup.step] == "heads"
-        cone = None if by_head else causal_cone_of(run.passed, source.passed, pairs, measured[0], setup.step)
+        cone = reach_of(run.passed, source.passed, pairs, measured[0], setup.step)
         key = (setup.model, model_save(setup.model), run.text, source.text, setup.step, words, measured)
         _figure(state, reading, run, source, setup, words, pairs, measure, ends, cone, key, above, below)
 
@@ -183,8 +187,8 @@ def measure_of(run, source, words, measured):
     return along
 
 
-def causal_cone_of(passed, source, pairs, measured, step):
-    """Return where a step by position can carry the difference of two passes: (num_layers, n).
+def reach_of(passed, source, pairs, measured, step):
+    """Return where a step by position can carry the difference of two passes, (num_layers, n); None of one by head.
 
     Parameters
     ----------
@@ -202,7 +206,8 @@ def causal_cone_of(passed, source, pairs, measured, step):
     layers = passed.layers if hasattr(passed, "layers") else passed.blocks
     visible = [np.isfinite(layer.attention.masked_scores).any(axis=0) for layer in layers]
     cone = patching.causal_cone(visible, differing | moved, measured)
-    return cone[:-1] if step == "residual" else cone[1:]
+    cone = cone[:-1] if step == "residual" else cone[1:]
+    return cone if patching.STEPS[step] == "positions" else None
 
 
 def _map_size(shape):
@@ -213,21 +218,16 @@ def _map_size(shape):
     return int(cell * places), int(max(_ROW, min(cell, page_tallest() // layers))) * layers
 
 
-def _places(run, step):
-    """Return the rows and columns of the map, and the names of the columns."""
-    layers = len(run.model.layers)
-    if patching.STEPS[step] == "positions":
-        return layers, run.labels, "position"
-    heads = num_heads(run.model)
-    if step == "value" and hasattr(run.model, "num_kv_heads"):
-        heads = run.model.num_kv_heads
-    return layers, [str(head + 1) for head in range(heads)], "head"
+def columns_of(model, step, token_labels):
+    """Return the names of the places of a layer where a step can be put: of tokens, or of heads."""
+    heads = getattr(model, "num_kv_heads", num_heads(model)) if step in ("key", "value") else num_heads(model)
+    return token_labels if patching.STEPS[step] == "positions" else charts.counted(heads)
 
 
 def _figure(state, reading, run, source, setup, words, pairs, measure, ends, cone, key, above, below):
     """Draw the map of what came along, with how to read it above and below; or what it takes to make it."""
-    layers, columns, axis = _places(run, setup.step)
-    shape = layers, len(columns)
+    columns = columns_of(run.model, setup.step, run.labels)
+    shape = len(run.model.layers), len(columns)
     places = places_of(cone, shape)
     store = st.session_state.setdefault("why.patches", {})
     if key not in store and _work(run) * len(places) <= _AT_ONCE:
@@ -247,38 +247,57 @@ def _figure(state, reading, run, source, setup, words, pairs, measure, ends, con
         name = "out of reach" if len(measured) == len(places) else "not run yet, or out of reach"
         shares = np.where(hidden, 0.0, shares)
         return shares, functools.partial(
-            patch_map, shares, columns, hidden if hidden.any() else None, page_theme(), STEP_NAMES[setup.step],
-            _map_size(shape), axis, name,
+            patch_map, shares, columns, hidden if hidden.any() else None, page_theme(), setup.step,
+            _map_size(shape), name,
         )  # fmt: skip
 
     if key not in store:
         _ask(run, source, setup, pairs, measure, places, key, store, lambda measured: drawn(measured)[1])
         return
     shares, picture = drawn(store[key])
-    about = f"{STEP_NAMES[setup.step]}, of “{shortened(source.text)}” put into “{shortened(run.text)}”"
+    texts = f"of “{shortened(source.text)}” put into “{shortened(run.text)}”"
+    about = f"{STEP_NAMES[setup.step]}, {texts}, both read by {run.name}"
     st.session_state[_LAST] = picture, about
     with above:
         page_reading(
             _sentence(run, source, setup, words, shares, ends, columns, key[-1][0]), FORMULA, terms=("residual",)
         )
-    code = functools.partial(_patch_code, reading, run, source, setup, words, pairs, columns, cone, shares)
+    code = functools.partial(_patch_code, run, source, setup, words, key[-1][0], shares)
     page_figure(
         picture,
         "why.patch",
-        on_pick=lambda row, column: _open(state, cone, row, column),
-        tables={"shares": lambda: charts.csv(shares, charts.counted(layers), columns)},
+        on_pick=lambda row, column: _open(state, cone, row, column * num_heads(run.model) // shape[1]),
+        tables={"shares": lambda: charts.csv(shares, charts.counted(shape[0]), columns)},
         codes=code,
     )  # fmt: skip
-    said = "1 means that the whole difference comes along, 0 that nothing does."
-    if cone is not None:
-        said += (
-            " Grey cells lie outside the causal cone: there the two runs are still the same, or nothing that is "
-            "measured can see the place any more. Nothing put there can change the answer, so it is not run."
-        )
     with below:
-        st.caption(said)
+        st.caption(f"1 means that the whole difference comes along, 0 that nothing does. {_reach_in_words(run, setup)}")
         why_method(patch_method(run.writes), "zhang_patching", "meng")
         why_code(state, code)
+
+
+def _reach_in_words(run, setup):
+    """Say at which positions a cell puts a step, or which cells are out of reach."""
+    if setup.step == "weights":
+        return "Each cell replaces the weights of one head at all positions at once."
+    if patching.STEPS[setup.step] == "heads":
+        what = {"context": "output", "query": "queries", "key": "keys", "value": "values"}[setup.step]
+        return f"Each cell replaces the {what} of one head at all positions at once that both texts have."
+    if run.writes:
+        return (
+            "Grey cells lie outside the causal cone: there the two runs are still the same, or nothing that is "
+            "measured can see the place any more. Nothing put there can change the answer, so it is not run."
+        )
+    if setup.step == "residual":
+        return (
+            "In this model each token looks at all others, so after one layer the difference can be anywhere. What "
+            "layer 1 reads differs only where the texts do: the grey cells are alike in both runs, and not run."
+        )
+    return (
+        "In this model each token looks at all others, so up to the last layer the difference can be anywhere and "
+        "come from anywhere. After the last attention no token looks at another: the grey cells cannot change the "
+        "state that is measured, and are not run."
+    )
 
 
 def places_of(cone, shape):
@@ -350,15 +369,17 @@ def _empty(run, setup):
     """Draw the map of before; where there was none, where something can be put."""
     if kept := st.session_state.get(_LAST):
         picture, about = kept
-        st.caption(f"The map of before: {as_text(about)}.")
-        page_draw(picture, "why.patch")
+        st.markdown(f"**Not of these settings.** The map of before: {as_text(about)}.")
+        st.html(_FADED)
+        with st.container(key="why_map_of_before"):
+            page_draw(picture, "why.patch")
         return
-    layers, columns, axis = _places(run, setup.step)
-    waiting = np.ones((layers, len(columns)), bool)
+    columns = columns_of(run.model, setup.step, run.labels)
+    waiting = np.ones((len(run.model.layers), len(columns)), bool)
     page_draw(
         functools.partial(
-            patch_map, np.zeros(waiting.shape), columns, waiting, page_theme(),
-            f"{STEP_NAMES[setup.step]}: not run yet", _map_size(waiting.shape), axis, "not run yet",
+            patch_map, np.zeros(waiting.shape), columns, waiting, page_theme(), setup.step,
+            _map_size(waiting.shape), "not run yet", ": not run yet",
         ),
         "why.patch",
     )  # fmt: skip
@@ -377,11 +398,12 @@ def shares_by_place(got, places, shape, start, end):
     return shares
 
 
-def patch_map(shares, columns, hidden, theme, title, size, axis, hidden_name="out of reach"):
+def patch_map(shares, columns, hidden, theme, step, size, hidden_name="out of reach", told=""):
     """Draw which share of the difference came along with what was put where."""
-    rows = [str(layer + 1) for layer in range(len(shares))]
+    axis = "head" if patching.STEPS[step] == "heads" else "position"
     picture = charts.heatmap(
-        shares, rows, columns, theme, kind="signed", title=title, hidden=hidden, size=size, axes=("layer", axis),
+        shares, charts.counted(len(shares)), columns, theme, kind="signed", title=f"{STEP_NAMES[step]}{told}",
+        hidden=hidden, size=size, axes=("layer", axis),
         scale=charts.Scale(limit=max(1.0, float(abs(shares).max())), name="share of the difference"),
         pick=charts.Pick("place"), style=charts.Style(numbers=False, square=False, hidden_name=hidden_name),
     )  # fmt: skip
@@ -407,6 +429,8 @@ def _sentence(run, source, setup, words, shares, ends, columns, measured):
         "feed_forward_output": "what the feed-forward network adds in layer {} at **{}**",
         "context": "the output of layer {} head {}",
         "weights": "the weights of layer {} head {}",
+        "query": "the queries of layer {} head {}",
+        "key": "the keys of layer {}, for its head {} of keys",
         "value": "the values of layer {}, for its head {} of values",
     }[setup.step].format(row + 1, as_text(columns[column]))
     moved = f"Most moves {step}: **{number(float(shares[row, column]))}** of the difference."
@@ -438,49 +462,59 @@ def _path_in_words(legs, columns):
     return told
 
 
-def _patch_code(reading, run, source, setup, words, pairs, columns, cone, shares):
+def _patch_code(run, source, setup, words, measured, shares):
     """Return the lines that run the texts with something put there, and those that draw the map."""
     module, verb, steps = ("language_model", "read", ", steps=True") if run.writes else ("bert", "encode", "")
-    opening = numpy_model_code(setup.model, run.text, MOST_TOKENS, run.opened)
-    opening += (
-        f"\nsource = {module}.{verb}(opened, {source.text!r}, max_tokens={MOST_TOKENS}{steps}).passed\n"
-        "from attn.models import patching\n"
-    )
     row, column = np.unravel_index(int(np.abs(shares).argmax()), shares.shape)
-    settings = {"step": setup.step, "layer": int(row), "number": int(column)}
-    settings |= {"word": words[0], "rival": words[1]} if words else {}
+    chosen = {"step": setup.step}
     if words:
-        measure = "def measure(passed):\n    return passed.logits[-1, word] - passed.logits[-1, rival]\n"
-        ends = "start, end = measure(passed), measure(source)\n"
-    else:
-        at, partner = _measured_at(setup, run, source, pairs)
-        measure = (
-            f"way = source.output[{partner}] - passed.output[{at}]\n\n\ndef measure(run):\n"
-            f"    return (run.output[{at}] - passed.output[{at}]) @ way / (way @ way)\n"
+        chosen |= why_words(words)
+    at = {} if words else {"measured": measured}
+    opening = (
+        f"{why_opening(run)}\n"
+        f"source = {module}.{verb}(opened, {source.text!r}, max_tokens={MOST_TOKENS}{steps}).passed\n"
+        "from attn.models import patching\npairs = patching.aligned(passed.ids, source.ids)"
+    )
+    if words:
+        lines = (
+            "measured = len(passed.ids) - 1  # after the last token, where the next word comes"
+            f"{why_word_name(run)}def measure(passed):\n"
+            "    return float(passed.logits[-1, word]) - float(passed.logits[-1, rival])\n\n\n"
+            "start, end = measure(passed), measure(source)"
         )
-        ends = "start, end = 0.0, 1.0\n"
-    lines = f"{measure}\n\n{ends}pairs = patching.aligned(passed.ids, source.ids)"
+        what = "how far {word_name(word)} is above {word_name(rival)}"
+    else:
+        lines = (
+            "partner = dict(pairs)[measured]  # in the other text\nbase = passed.output[measured].astype(float)\n"
+            "way = source.output[partner] - base\n\n\ndef measure(passed):\n"
+            "    return float((passed.output[measured] - base) @ way / (way @ way))\n\n\nstart, end = 0.0, 1.0"
+        )
+        what = "how far the last state of {token_labels[measured]} has come"
+    said = (
+        f'print(f"Measured: {what}: {{start:.6f}} in this run, {{end:.6f}} in the other")\n'
+        'print(f"{step} of layer {layer + 1} at {columns[number]}: {share:.6f} of the difference")'
+    )
     one = (
         "place = patching.Place(layer, number)  # where most moves; others alike\n"
         "got = list(patching.patched(model, passed.ids, source, step, [place], measure, pairs))\n"
-        "print(patching.restored(got, start, end).round(4))"
+        "share = patching.restored(got, start, end)[0]"
     )
-    shape = [len(run.model.layers), len(columns)]
-    look = {
-        "step": setup.step, "measured": _measured_at(setup, run, source, pairs)[0], "shape": shape,
-        "columns": columns, "theme": LIGHT, "title": STEP_NAMES[setup.step], "size": _map_size(shape),
-        "axis": "head" if cone is None else "position", "hidden_name": "out of reach",
-    }  # fmt: skip
-    look |= {"word": words[0], "rival": words[1]} if words else {}
+    most = (
+        "import numpy as np\nlayer, number = np.unravel_index(abs(shares).argmax(), shares.shape)\n"
+        "share = shares[layer, number]"
+    )
     drawing = (
-        "cone = None" if cone is None else ("cone", causal_cone_of),
-        ("places", places_of),
+        "shape = len(model.layers), len(columns)", ("cone", reach_of), ("places", places_of),
         "got = list(patching.patched(model, passed.ids, source, step, places, measure, pairs))  # a run for each",
         ("shares", shares_by_place),
         "hidden = None if cone is None or cone.all() else ~cone",
-        ("picture", patch_map), 'charts.save(picture, "why.svg")',
+        ("picture", patch_map), 'charts.save(picture, "why.svg")', most, said,
     )  # fmt: skip
+    look = {"theme": LIGHT, "size": _map_size(shares.shape), "hidden_name": "out of reach", "told": ""}
+    columns = ("columns", columns_of)
     return Codes(
-        attn=lambda: shown_code(settings, opening, lines, one),
-        draw=lambda: shown_code(look, opening, lines, *drawing),
+        attn=lambda: shown_code(
+            chosen | why_places(**at, layer=int(row), number=int(column)), opening, lines, columns, one, said
+        ),
+        draw=lambda: shown_code(chosen | why_places(**at) | look, opening, lines, columns, *drawing),
     )

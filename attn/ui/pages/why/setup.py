@@ -8,6 +8,7 @@ import streamlit as st
 
 from attn import charts, pretrained
 from attn.models import ledger
+from attn.models.layer_parts import layer_attention
 from attn.pretrained import bert, language_model
 from attn.pretrained.loading import smollm2
 from attn.ui import models
@@ -17,9 +18,10 @@ from attn.ui.controls.sentence import DEFAULT_TEXT, sentence_control
 from attn.ui.controls.why_link import MOST_TOKENS
 from attn.ui.language_models import suggested_language_models
 from attn.ui.link import link_choice, link_flag, link_place, link_string, link_whole, shortened
-from attn.ui.numpy_models import is_writer, numpy_model_pass, opened_numpy_model
+from attn.ui.numpy_models import is_writer, numpy_model_code, numpy_model_pass, opened_numpy_model
 from attn.ui.page import page_ask, page_columns
 from attn.ui.settings import visitor_settings
+from attn.ui.shown_code import Source
 from attn.ui.state import as_text
 from attn.ui.width import page_layers_map_size, page_map_size, page_share, page_tallest, page_width
 
@@ -47,6 +49,8 @@ STEP_NAMES = {
     "feed_forward_output": "What the feed-forward network adds",
     "context": "Output of a head",
     "weights": "Weights of a head",
+    "query": "Queries of a head",
+    "key": "Keys of a head",
     "value": "Values of a head",
 }
 
@@ -133,7 +137,7 @@ def why_task(reading, setup):
     """Say what the open tab answers, with the text."""
     row, column = (min(at, len(reading.labels) - 1) for at in setup.cell)
     asks, asked = (f"**{as_text(reading.labels[at])}**" for at in (row, column))
-    weight = attention_in(reading.passed, setup.layer - 1).weights[setup.head - 1, row, column]
+    weight = layer_attention(reading.passed, setup.layer - 1).weights[setup.head - 1, row, column]
     looks = "look" if weight >= _LITTLE else "hardly look" if weight else "not look"
     questions = {
         "ledger": f"why does {asks} {looks} at {asked}, in layer {setup.layer} head {setup.head}?",
@@ -182,7 +186,7 @@ def why_worth_a_look(reading, layer=None, head=None):
     """
     count = len(reading.model.layers)
     layers = range(min(1, count - 1), count) if layer is None else [layer]
-    weights = np.array([attention_in(reading.passed, at).weights for at in layers])  # (layers, num_heads, n, n)
+    weights = np.array([layer_attention(reading.passed, at).weights for at in layers])  # (layers, num_heads, n, n)
     heads = range(weights.shape[1]) if head is None else [head]
     at = np.arange(len(reading.tokens))
     words = np.array([not token.special and any(map(str.isalnum, token.text)) for token in reading.tokens])
@@ -208,13 +212,13 @@ def why_look_somewhere(state, reading):
             state.adjust(cell=usual.cell, **head)
         return
     if head_is_named:
-        most = len(reading.model.layers), len(attention_in(reading.passed, 0).weights)
+        most = len(reading.model.layers), len(layer_attention(reading.passed, 0).weights)
         named = [min(at, count) - 1 for at, count in zip((setup.layer, setup.head), most, strict=True)]
         state.adjust(cell=why_worth_a_look(reading, *named)[-1])
         return
     layer, head, cell = why_worth_a_look(reading)
     state.adjust(layer=layer + 1, head=head + 1, cell=cell)
-    against = why_against(setup, attention_in(reading.passed, layer), head, *cell)
+    against = why_against(setup, layer_attention(reading.passed, layer), head, *cell)
     made = ledger.score_ledger(reading.model, reading.passed, layer, head, *cell, against)
     largest = [share for *_, share in made.largest(min(setup.pairs, made.table.size))]
     if not state.just_read or setup.bars_of == usual.bars_of:  # the longest bar shall not be of all pairs without one
@@ -246,7 +250,7 @@ def why_writer_offer(state, reading, shows):
 
 def why_head_controls(state, reading):
     """Draw the choice of a layer and a head."""
-    heads = attention_in(reading.passed, 0).weights.shape[0]
+    heads = layer_attention(reading.passed, 0).weights.shape[0]
     model_head_control(state, [heads] * len(reading.model.layers))
 
 
@@ -267,9 +271,29 @@ def why_code(state, make):
         page_code(state, make())
 
 
-def attention_in(passed, layer):
-    """Return the scores, weights and contexts of a layer, counted from 0, of a pass of either kind."""
-    return (passed.layers[layer] if hasattr(passed, "layers") else passed.blocks[layer]).attention
+def why_opening(reading):
+    """Return the lines of code that pass the text through the model, and name its tokens."""
+    opening = numpy_model_code(reading.name, reading.text, MOST_TOKENS, reading.opened)
+    return f"{opening}\ntoken_labels = charts.token_labels([token.text for token in tokens])"
+
+
+def why_places(**places):
+    """Return settings of code that are places: Python counts them from 0, and a comment says so."""
+    told = "counted from 0; what is printed and drawn counts from 1"
+    return {
+        name: Source(f"{place}  # {told if not at else 'from 0'}") for at, (name, place) in enumerate(places.items())
+    }
+
+
+def why_words(ids):
+    """Return the settings of code that are a word and its rival, tokens of the vocabulary."""
+    return {name: Source(f"{id}  # of the vocabulary") for name, id in zip(("word", "rival"), ids, strict=True)}
+
+
+def why_word_name(reading):
+    """Return the lines of code that name a token of the vocabulary, as `word_name` does."""
+    module = "language_model" if reading.writes else "bert"
+    return f"\n\ndef word_name(id):\n    return {module}.token_label(opened, int(id))\n\n"
 
 
 def after_control(state, reading, help):

@@ -7,13 +7,21 @@ import streamlit as st
 
 from attn import charts
 from attn.charts.labels import label_pixels, number
-from attn.models import head_weights
-from attn.ui.numpy_models import numpy_model_code
+from attn.models import head_weights, patching
+from attn.models.layer_parts import layer_attention
 from attn.ui.page import page_columns, page_figure, page_reading, page_theme
 from attn.ui.pages.why.method import match_formula, norms_behind, places_left_out, weights_method, why_method
-from attn.ui.pages.why.setup import MOST_TOKENS, attention_in, cell_in_text, half_map_size, why_code, word_name
+from attn.ui.pages.why.setup import (
+    cell_in_text,
+    half_map_size,
+    why_code,
+    why_opening,
+    why_places,
+    why_word_name,
+    word_name,
+)
 from attn.ui.shared_results import kept_with_models
-from attn.ui.shown_code import LIGHT, Codes, page_codes, shown_code
+from attn.ui.shown_code import LIGHT, Codes, Source, page_codes, shown_code
 from attn.ui.state import as_text
 from attn.ui.width import page_share, page_tallest
 
@@ -40,7 +48,7 @@ def weights_tab(state, reading):
     )  # fmt: skip
     setup = state.choices()
     layer, head = setup.layer - 1, setup.head - 1
-    id = _asked_id(reading, state)
+    id, asked = _asked_id(reading, state), _asked_code(reading, state)
     matched = head_weights.matched_words(reading.model, layer, head, [id])[0]
     written = head_weights.written_words(reading.model, layer, head, [id])[0]
     copying = _copying_of(reading.name, reading)
@@ -51,9 +59,9 @@ def weights_tab(state, reading):
     )
     left, right = page_columns([1, 1], figures=True)
     with left:
-        _bars(reading, setup, id, matched, "Looked at from here: its best matches", "why.matched", "score")
+        _bars(reading, asked, matched, "Looked at from here: its best matches", "why.matched", "score")
     with right:
-        _bars(reading, setup, id, written, "Written where it looks here", "why.written", "strength")
+        _bars(reading, asked, written, "Written where it looks here", "why.written", "strength")
     left, right = page_columns([1, 1], figures=True)
     with left:
         page_figure(
@@ -64,7 +72,7 @@ def weights_tab(state, reading):
             "why.copying",
             on_pick=lambda row, column: state.set(layer=row + 1, head=column + 1),
             tables={"copying": lambda: charts.csv(copying, *map(charts.counted, copying.shape))},
-            codes=lambda: _weights_code(reading, setup, id, copying),
+            codes=lambda: _weights_code(asked, copying.shape),
         )  # fmt: skip
         st.caption(
             f"The copying score of a head: ${_COPYING}$, over the eigenvalues $\\lambda_i$ of $W_U W_{{OV}} W_E$, the "
@@ -78,7 +86,7 @@ def weights_tab(state, reading):
     with right:
         _cloud(state, reading, setup, layer, head)
     why_method(weights_method(reading.model, layer), "elhage", "yeh")
-    why_code(state, lambda: _weights_code(reading, setup, id, copying))
+    why_code(state, lambda: _weights_code(asked, copying.shape))
 
 
 def _own_word(reading, state):
@@ -86,14 +94,18 @@ def _own_word(reading, state):
     return cell_in_text(state, reading)[0]
 
 
+def _typed_id(reading, state):
+    """Return the token that was typed for the head to be asked about; None where none was."""
+    typed = state.get("asked").strip()
+    tokenizer = reading.opened.tokenizer.tokenizer if reading.writes else reading.opened.tokenizer
+    ids = tokenizer.encode(f" {typed}", add_special_tokens=False).ids if typed else []
+    return ids[0] if ids else None
+
+
 def _asked_id(reading, state):
     """Return the token that the head is asked about."""
-    typed = state.get("asked").strip()
-    if not typed:
-        return int(reading.passed.ids[_own_word(reading, state)])
-    tokenizer = reading.opened.tokenizer.tokenizer if reading.writes else reading.opened.tokenizer
-    ids = tokenizer.encode(f" {typed}", add_special_tokens=False).ids
-    return ids[0] if ids else int(reading.passed.ids[_own_word(reading, state)])
+    typed = _typed_id(reading, state)
+    return int(reading.passed.ids[_own_word(reading, state)]) if typed is None else typed
 
 
 def first_words(numbers, count):
@@ -101,25 +113,30 @@ def first_words(numbers, count):
     return np.argsort(-numbers, kind="stable")[:count]
 
 
-def _bars(reading, setup, id, numbers, title, key, name):
+def _bars(reading, asked, numbers, title, key, name):
     """Draw the words with the largest numbers as bars."""
     order = first_words(numbers, _FIRST)
     labels = [charts.quoted(word_name(reading, at)) for at in order]
     width = int(page_share(0.5, column=True) - max(map(label_pixels, labels)) - 40)
 
     def codes():
-        opening = numpy_model_code(setup.model, setup.text, MOST_TOKENS, reading.opened)
+        settings, opening = asked
         made = "matched_words" if name == "score" else "written_words"
+        what = "from {word_name(id)} it looks at" if name == "score" else "where it looks at {word_name(id)} it writes"
+        said = (
+            f'print(f"Layer {{layer + 1}} head {{head + 1}}: {what} {{labels[0]}} most, '
+            f'with a {name} of {{numbers[0]:.6f}}")'
+        )
         return page_codes(
-            None, {"layer": setup.layer - 1, "head": setup.head - 1, "id": id, "count": _FIRST},
+            None, settings | {"count": _FIRST},
             (
                 opening, "from attn.models import head_weights\n"
                 f"numbers = head_weights.{made}(model, layer, head, [id])[0].astype(float)",
-                ("order", first_words), "numbers = numbers[order]",
+                ("order", first_words), "numbers = numbers[order]\n"
+                "labels = [charts.quoted(word_name(at)) for at in order]",
             ),
-            ("print(order, numbers.round(4))",),
-            {"labels": labels, "theme": LIGHT, "width": width, "title": title, "name": name},
-            (("picture", words_bars), _SAVED),
+            ('for label, number in zip(labels, numbers):\n    print(f"{number:9.4f}  {label}")', said),
+            {"theme": LIGHT, "width": width, "title": title, "name": name}, (("picture", words_bars), _SAVED, said),
         )  # fmt: skip
 
     page_figure(
@@ -150,19 +167,18 @@ def copying_map(copying, theme, size, selected):
 
 def _cloud(state, reading, setup, layer, head):
     """Draw the queries and keys of the text in one plane."""
-    attention = _steps(reading, layer)
-    query, key = attention
+    query, key = (patching.recorded_step(reading.model, reading.passed, step, layer) for step in ("query", "key"))
     plane = head_weights.query_key_plane(query[head], key[head // (len(query) // len(key))])
     row, column = cell_in_text(state, reading)
     theme, count = page_theme(), len(reading.labels)
     size = int(min(page_share(0.5, column=True) - 20, max(page_tallest(most=560), _CLOUD)))
-    joined, first = (row, count + column), [count + at for at in _looked_at_most(reading, layer, head, row)]
+    joined, first = (row, count + column), keys_named_first(reading.passed, layer, head, row)
     page_figure(
         functools.partial(
             cloud, np.concatenate([plane.queries, plane.keys]), reading.labels, theme, size, joined, first,
         ),
         "why.cloud",
-        codes=lambda: _cloud_code(reading, setup, {"size": size, "joined": joined, "first": first}),
+        codes=lambda: _cloud_code(reading, setup, (row, column), size),
         tables={"plane": lambda: charts.csv(
             np.hstack([plane.queries, plane.keys]), reading.labels, ["query x", "query y", "key x", "key y"]
         )},
@@ -175,41 +191,39 @@ def _cloud(state, reading, setup, layer, head):
     )
 
 
-def _looked_at_most(reading, layer, head, row):
-    """Return the positions of the keys that get most of a query, which are named first."""
-    weights = attention_in(reading.passed, layer).weights[head, row]
-    return [int(at) for at in first_words(weights, _KEYS) if weights[at] > 0]
+def keys_named_first(passed, layer, head, query):
+    """Return the keys that get most of a query, as places behind those of all queries."""
+    weights = layer_attention(passed, layer).weights[head, query]
+    return [len(weights) + int(at) for at in first_words(weights, _KEYS) if weights[at] > 0]
 
 
-def _steps(reading, layer):
-    """Return queries and keys of a layer as they are compared."""
-    passed = reading.passed
-    step = passed.layers[layer] if hasattr(passed, "layers") else attention_in(passed, layer)
-    return step.query, step.key
-
-
-def _cloud_code(reading, setup, look):
+def _cloud_code(reading, setup, cell, size):
     """Return the lines that lay queries and keys into one plane, and those that draw it."""
-    opening = numpy_model_code(setup.model, setup.text, MOST_TOKENS, reading.opened)
-    step = "passed.layers[layer]" if reading.writes else "passed.blocks[layer].attention"
+    settings = why_places(layer=setup.layer - 1, head=setup.head - 1, query=cell[0], key=cell[1])
     lines = (
-        f"import numpy as np\nfrom attn.models import head_weights\nstep = {step}\n"
-        "group = head // (len(step.query) // len(step.key))  # whose keys the head reads\n"
-        "plane = head_weights.query_key_plane(step.query[head], step.key[group])\n"
-        "places = np.concatenate([plane.queries, plane.keys])\n"
-        "labels = charts.token_labels([token.text for token in tokens])"
+        "import numpy as np\nfrom attn.models import head_weights, patching\n"
+        'queries, keys = (patching.recorded_step(model, passed, step, layer) for step in ("query", "key"))\n'
+        "group = head // (len(queries) // len(keys))  # whose keys the head reads\n"
+        "plane = head_weights.query_key_plane(queries[head], keys[group])\n"
+        "places = np.concatenate([plane.queries, plane.keys])"
     )
+    printed = (
+        "print(charts.csv(np.hstack([plane.queries, plane.keys]).round(4), token_labels, "
+        '["query x", "query y", "key x", "key y"]))'
+    )
+    said = 'print(f"Layer {layer + 1} head {head + 1}: the plane holds {plane.explained:.6f} of the spread")'
     return page_codes(
-        None, {"layer": setup.layer - 1, "head": setup.head - 1}, (opening, lines),
-        ("print(round(plane.explained, 4))\nprint(places.round(4))",), look | {"theme": LIGHT},
-        (("picture", cloud), _SAVED),
+        None, settings, (why_opening(reading), lines), (printed, said), {"theme": LIGHT, "size": size},
+        (
+            "joined = (query, len(token_labels) + key)", ("first", keys_named_first), ("picture", cloud), _SAVED, said,
+        ),
     )  # fmt: skip
 
 
-def cloud(places, labels, theme, size, joined, first):
+def cloud(places, token_labels, theme, size, joined, first):
     """Draw queries and keys of the same tokens in their colours."""
     picture = charts.points(
-        places, [*labels, *labels], ["query"] * len(labels) + ["key"] * len(labels),
+        places, [*token_labels, *token_labels], ["query"] * len(token_labels) + ["key"] * len(token_labels),
         {"query": theme.role("query"), "key": theme.role("key")}, theme, title="Queries and keys of this text",
         size=size, joined=joined, first=first,
     )  # fmt: skip
@@ -236,24 +250,33 @@ def _sentence(reading, setup, id, matched, written, copying):
     )
 
 
-def _weights_code(reading, setup, id, copying):
+def _asked_code(reading, state):
+    """Return the settings and the lines that bind ``id``, the word that the head in view is asked about."""
+    setup, typed = state.choices(), _typed_id(reading, state)
+    settings, opening = why_places(layer=setup.layer - 1, head=setup.head - 1), why_opening(reading)
+    if typed is None:
+        settings |= why_places(query=_own_word(reading, state))
+        opening += "\nid = int(passed.ids[query])"
+    else:
+        settings["id"] = Source(f"{typed}  # of the vocabulary")
+    return settings, f"{opening}{why_word_name(reading)}"
+
+
+def _weights_code(asked, shape):
     """Return the lines that read a head's matrices, and those that draw the copying scores."""
-    opening = numpy_model_code(setup.model, setup.text, MOST_TOKENS, reading.opened)
-    settings = {"layer": setup.layer - 1, "head": setup.head - 1, "id": id}
-    decode = "opened.tokenizer.tokenizer.decode" if reading.writes else "opened.tokenizer.decode"
+    settings, opening = asked
     lines = (
         "from attn.models import head_weights\n"
         "for numbers in (head_weights.matched_words, head_weights.written_words):\n"
         "    found = numbers(model, layer, head, [id])[0]\n"
-        f"    print([{decode}([int(at)]) for at in (-found).argsort()[:10]])\n"
-        "print(head_weights.copying_scores(model, [layer])[0, head].round(4))"
+        f"    print(word_name(id), numbers.__name__, [word_name(at) for at in (-found).argsort()[:{_FIRST}]])"
     )
-    size, chosen = half_map_size(*copying.shape), (setup.layer - 1, setup.head - 1)
-    look = {"theme": LIGHT, "size": size, "selected": chosen}
+    copying = "from attn.models import head_weights\ncopying = head_weights.copying_scores(model)"
+    said = 'print(f"Layer {layer + 1} head {head + 1}: copying score {copying[layer, head]:.6f}")'
+    look = {"theme": LIGHT, "size": half_map_size(*shape)}
     return Codes(
-        attn=lambda: shown_code(settings, opening, lines),
+        attn=lambda: shown_code(settings, opening, lines, copying, said),
         draw=lambda: shown_code(
-            look, opening, "from attn.models import head_weights\ncopying = head_weights.copying_scores(model)",
-            ("picture", copying_map), _SAVED,
+            settings | look, opening, copying, "selected = (layer, head)", ("picture", copying_map), _SAVED, said,
         ),
     )  # fmt: skip

@@ -9,20 +9,21 @@ from attn import charts
 from attn.charts.labels import label_pixels, number
 from attn.models import ledger
 from attn.models.head_weights import num_heads
-from attn.ui.numpy_models import numpy_model_code
 from attn.ui.page import page_columns, page_figure, page_reading, page_theme
 from attn.ui.pages.why.method import spoke_method, why_method
-from attn.ui.pages.why.part_names import part_in_words, part_label
+from attn.ui.pages.why.part_names import part_in_words
 from attn.ui.pages.why.setup import (
-    MOST_TOKENS,
     after_control,
     half_map_size,
     two_words_control,
     why_code,
+    why_opening,
+    why_places,
+    why_word_name,
     why_writer_offer,
     word_name,
 )
-from attn.ui.shown_code import LIGHT, Codes, page_codes, shown_code
+from attn.ui.shown_code import LIGHT, Source, page_codes
 from attn.ui.state import as_text
 from attn.ui.width import page_share
 
@@ -43,36 +44,34 @@ def spoke_tab(state, reading):
         logits = reading.passed.logits[token]
         words = two_words_control(state, reading, logits)
         made = ledger.word_contributions(reading.model, reading.passed, token, *words)
-        scores = [_uncapped(reading.model, float(logits[word])) for word in words]
-        real = scores[0] - scores[1]
+        real = difference_of_logits(reading.model, reading.passed, token, *words)
         said = _said_of_words(reading, made, token, words, logits)
     else:
         made = ledger.state_contributions(reading.model, reading.passed, token)
-        real = float(np.linalg.norm(reading.passed.output[token].astype(float)))
+        real = length_of_state(reading.passed, token)
         said = _said_of_state(reading, made, token, real)
     page_reading(said, FORMULA if reading.writes else OF_STATE, terms=("logit", "residual"))
-    setup, grid = state.choices(), shares_by_head(made, len(reading.model.layers), num_heads(reading.model))
+    setup, grid = state.choices(), shares_by_head(made, reading.model)
     left, right = page_columns([1, 1], figures=True)
     with left:
-        layers = [str(layer + 1) for layer in range(len(grid))]
-        heads = [*(str(head + 1) for head in range(grid.shape[1] - 1)), "ff"]
         page_figure(
             functools.partial(
-                spoke_map, grid, layers, heads, page_theme(), half_map_size(*grid.shape),
+                spoke_map, grid, page_theme(), half_map_size(*grid.shape),
                 (state.get("layer") - 1, state.get("head") - 1),
             ),
             "why.spoke",
             on_pick=lambda row, column: _open(state, row, column, grid.shape[1] - 1),
-            tables={"shares": lambda: charts.csv(grid, layers, heads)},
-            codes=lambda: _spoke_code(reading, setup, token, words, grid),
+            tables={"shares": lambda: charts.csv(grid, *_rows_and_columns(grid))},
+            codes=lambda: _spoke_code(reading, setup, token, words, grid.shape),
         )  # fmt: skip
     with right:
-        shares, labels = _ranked(reading, made, token)
+        shares = strongest_shares(made, _MOST_BARS)
+        labels = spoke_labels(made, token, _MOST_BARS, reading.labels, reading.passed)
         width = int(page_share(0.5, column=True) - max(map(label_pixels, labels)) - 40)
         page_figure(
             functools.partial(spoke_bars, shares, labels, page_theme(), width), "why.spoke_bars",
             tables={"strongest": lambda: charts.csv(shares[:, None], labels, ["share"])},
-            codes=lambda: _bars_code(reading, setup, token, words, {"labels": labels, "width": width}),
+            codes=lambda: _bars_code(reading, token, words, width),
         )  # fmt: skip
     what = "scores of the two words" if reading.writes else "length of the state"
     st.markdown(
@@ -85,13 +84,19 @@ def spoke_tab(state, reading):
         "head or network is in the share of that. Choose a head to have it in view, on the other tabs too."
     )
     why_method(spoke_method(reading.model, reading.writes, made.parts), "elhage", "kobayashi_norms")
-    why_code(state, lambda: _spoke_code(reading, setup, token, words, grid))
+    why_code(state, lambda: _spoke_code(reading, setup, token, words, grid.shape))
 
 
-def _uncapped(model, score):
-    """Return a word's score as it was before any softcap."""
-    cap = getattr(model, "logit_softcap", None)
-    return score if cap is None else cap * float(np.arctanh(score / cap))
+def difference_of_logits(model, passed, token, word, rival):
+    """Return how far a pass has a word's score above that of its rival, before any softcap."""
+    scores, cap = passed.logits[token, [word, rival]].astype(float), getattr(model, "logit_softcap", None)
+    scores = scores if cap is None else cap * np.arctanh(scores / cap)
+    return float(scores[0] - scores[1])
+
+
+def length_of_state(passed, token):
+    """Return how long the last state of a token is."""
+    return float(np.linalg.norm(passed.output[token].astype(float)))
 
 
 def _open(state, row, column, heads):
@@ -100,19 +105,24 @@ def _open(state, row, column, heads):
         state.set(layer=row + 1, head=column + 1)
 
 
-def shares_by_head(made, num_layers, num_heads):
+def shares_by_head(made, model):
     """Return shares by layer, down, and by head, across; the last column is of the feed-forward networks."""
-    grid = np.zeros((num_layers, num_heads + 1))
+    grid = np.zeros((len(model.layers), num_heads(model) + 1))
     for part, share in zip(made.parts, made.shares, strict=True):
         if part.kind in ("head", "feed_forward"):
-            grid[part.layer, num_heads if part.head is None else part.head] = share
+            grid[part.layer, -1 if part.head is None else part.head] = share
     return grid
 
 
-def spoke_map(grid, layers, heads, theme, size, selected):
+def _rows_and_columns(grid):
+    """Return the names of layers and of heads, and of the feed-forward networks beside these."""
+    return charts.counted(len(grid)), [*charts.counted(grid.shape[1] - 1), "ff"]
+
+
+def spoke_map(grid, theme, size, selected):
     """Draw the shares of heads and feed-forward networks."""
     picture = charts.heatmap(
-        grid, layers, heads, theme, kind="signed", title="Heads and feed-forward networks (ff)", size=size,
+        grid, *_rows_and_columns(grid), theme, kind="signed", title="Heads and feed-forward networks (ff)", size=size,
         axes=("layer", "head"), scale=charts.Scale(name="share"), pick=charts.Pick("part", selected),
         style=charts.Style(numbers=False),
     )  # fmt: skip
@@ -128,12 +138,13 @@ def spoke_bars(shares, labels, theme, width):
     return charts.beside(picture)
 
 
-def _ranked(reading, made, token):
-    """Return the strongest shares, the remainder, and their labels."""
-    order = np.argsort(-np.abs(made.shares))[:_MOST_BARS]
-    labels = [part_label(reading, made.parts[at], token) for at in order]
-    rest = len(made.parts) - len(order)
-    return strongest_shares(made, _MOST_BARS), [*labels, f"the other {rest} parts"] if rest else labels
+def spoke_labels(made, token, most, token_labels, passed):
+    """Return the labels of the strongest shares, and at the end that of all others."""
+    strongest = [made.parts[at] for at in np.argsort(-np.abs(made.shares))[:most]]
+    labels = [ledger.part_label(part, passed, token, token_labels) for part in strongest]
+    if len(made.parts) > most:
+        labels.append(f"the other {len(made.parts) - most} parts")
+    return labels
 
 
 def strongest_shares(made, most):
@@ -177,45 +188,44 @@ def _said_of_state(reading, made, token, real):
     )
 
 
-def _contributions(token, words):
-    """Return the settings and the lines that bind ``made``, what each part said."""
-    settings = {"token": token}
+def _made(reading, token, words):
+    """Return the settings and the lines that bind ``made``, what each part said, and those that say its sum."""
+    settings = why_places(token=token)
     if words:
-        settings |= {"word": words[0], "rival": words[1]}
-        made = "made = ledger.word_contributions(model, passed, token, word, rival)"
+        settings |= {
+            name: Source(f"{id}  # of the vocabulary") for name, id in zip(("word", "rival"), words, strict=True)
+        }
+        made = f"made = ledger.word_contributions(model, passed, token, word, rival){why_word_name(reading)}"
+        real, what = (
+            ("real", difference_of_logits),
+            "how far the logit of {word_name(word)} is above that of {word_name(rival)} then",
+        )
     else:
         made = "made = ledger.state_contributions(model, passed, token)"
-    return settings, f"from attn.models import ledger\n{made}"
+        real, what = ("real", length_of_state), "how long its last state is"
+    said = (
+        f'print(f"{{token_labels[token]}}, {what}:")\n'
+        'print(f"sum of {len(made.parts)} parts {made.total:.6f}, as the model computed {real:.6f}")'
+    )
+    return settings, (why_opening(reading), f"from attn.models import ledger\n{made}", real), said
 
 
-def _bars_code(reading, setup, token, words, look):
+def _bars_code(reading, token, words, width):
     """Return the lines that find the strongest shares, and those that draw them."""
-    opening = numpy_model_code(setup.model, setup.text, MOST_TOKENS, reading.opened)
-    settings, made = _contributions(token, words)
+    settings, steps, said = _made(reading, token, words)
     return page_codes(
-        None, settings | {"most": _MOST_BARS}, (opening, made, ("shares", strongest_shares)),
-        ("print(shares.round(4))",), look | {"theme": LIGHT}, (("picture", spoke_bars), _SAVED),
+        None, settings | {"most": _MOST_BARS}, (*steps, ("shares", strongest_shares), ("labels", spoke_labels)),
+        ('for label, share in zip(labels, shares):\n    print(f"{share:9.4f}  {label}")', said),
+        {"theme": LIGHT, "width": width}, (("picture", spoke_bars), _SAVED, said),
     )  # fmt: skip
 
 
-def _spoke_code(reading, setup, token, words, grid):
-    """Return the lines that compute the shares, and those that draw them."""
-    opening = numpy_model_code(setup.model, setup.text, MOST_TOKENS, reading.opened)
-    settings, made = _contributions(token, words)
-    sizes = {"num_layers": grid.shape[0], "num_heads": grid.shape[1] - 1}
-    look = {
-        "layers": [str(layer + 1) for layer in range(grid.shape[0])],
-        "heads": [*(str(head + 1) for head in range(grid.shape[1] - 1)), "ff"],
-        "theme": LIGHT, "size": half_map_size(*grid.shape), "selected": (setup.layer - 1, setup.head - 1),
-    }  # fmt: skip
-    return Codes(
-        attn=lambda: shown_code(
-            settings, opening, made,
-            "print(round(made.total, 6))\nfor part, share in sorted(zip(made.parts, made.shares), "
-            "key=lambda pair: -abs(pair[1]))[:12]:\n    print(f\"{share:9.4f}\", *part)",
-        ),
-        draw=lambda: shown_code(
-            settings | sizes | look, opening, made, ("grid", shares_by_head), ("picture", spoke_map),
-            _SAVED,
-        ),
+def _spoke_code(reading, setup, token, words, shape):
+    """Return the lines that compute the shares by head, and those that draw them."""
+    settings, steps, said = _made(reading, token, words)
+    selected = Source(f"{(setup.layer - 1, setup.head - 1)}  # layer and head with a frame, from 0")
+    return page_codes(
+        None, settings, (*steps, ("grid", shares_by_head)), ("print(grid.round(4))", said),
+        {"theme": LIGHT, "size": half_map_size(*shape), "selected": selected},
+        (("picture", spoke_map), _SAVED, said),
     )  # fmt: skip
