@@ -145,3 +145,12 @@ def test_a_file_above_the_limit_is_not_opened(tmp_path):
     write(tmp_path / "model.gguf", "llama")
     with pytest.raises(ModelError, match="must have at most"):
         language_model.load(tmp_path / "model.gguf", size_limit=100_000)
+
+
+def test_a_weight_must_be_a_number(tmp_path):
+    write(tmp_path / "model.gguf", "llama")
+    with (tmp_path / "model.gguf").open("r+b") as file:
+        file.seek(-4, 2)  # the last number of the last tensor
+        file.write(np.float32(np.nan).tobytes())
+    with pytest.raises(ModelError, match=r"must be numbers, but 1 of the [\d,]+ of .* are NaN"):
+        language_model.load(tmp_path / "model.gguf")

@@ -155,6 +155,17 @@ def test_what_cannot_be_computed_is_said_in_a_sentence(tmp_path, changes, senten
         language_model.load(tmp_path)
 
 
+def test_a_weight_must_be_a_number(tmp_path):
+    from safetensors.numpy import load_file, save_file
+
+    save(tmp_path, transformers.LlamaConfig(**SIZES))
+    tensors = load_file(tmp_path / "model.safetensors")
+    tensors["model.layers.1.mlp.up_proj.weight"][3, 5] = np.nan
+    save_file(tensors, tmp_path / "model.safetensors", {"format": "pt"})
+    with pytest.raises(ModelError, match=r"must be numbers, but 1 of the 744 of model.layers.1.mlp.up_proj.weight are"):
+        language_model.load(tmp_path)
+
+
 def test_a_configuration_with_a_mark_of_its_encoding_is_read_and_a_broken_tokenizer_is_said(tmp_path):
     save(tmp_path, transformers.LlamaConfig(**SIZES))
     config = tmp_path / "config.json"

@@ -12,7 +12,7 @@ import pytest
 from driving import check, opened
 
 from attn import pretrained
-from attn.pretrained import ModelError
+from attn.pretrained import ModelError, bert
 from attn.pretrained.families.check import check as check_family
 from attn.pretrained.intervention.run import run
 from attn.pretrained.loading import quantized
@@ -675,6 +675,12 @@ def test_other_files_are_named_as_what_they_are(copied, spoil, message):
     with pytest.raises(ModelError, match=message) as raised:
         pretrained.load(copied)
     assert "\n" not in str(raised.value)
+
+
+def test_in_numpy_too_a_weight_must_be_a_number(copied):
+    without_number(copied)
+    with pytest.raises(ModelError, match="must be numbers, but 1 of the 144 of .*layer.1.attention.self.query.weight"):
+        bert.load(copied)
 
 
 @pytest.mark.parametrize("asked", [{"hidden_size": 60_000}, {"hidden_size": 1_200, "num_hidden_layers": 1_000}])

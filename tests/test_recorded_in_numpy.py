@@ -218,7 +218,7 @@ ADDED = {"content": "<new>", "special": True, "lstrip": False, "rstrip": False, 
         ("bert", "tokenizer_config.json", write(model_max_length="long"), "model_max_length of the tokenizer must be"),
         ("llama", "model.safetensors", with_tensor("model.layers.0.mlp.down_proj.bias", 1), "no part of the model"),
         ("llama", "config.json", write(num_hidden_layers=4), "which is no part of the model as configured"),
-        ("llama", "model.safetensors", with_tensor("model.embed_tokens.weight", np.nan), "must be numbers, but some"),
+        ("llama", "model.safetensors", with_tensor("model.embed_tokens.weight", np.nan), "must be numbers, but 1 of"),
     ],
 )  # fmt: skip
 def test_what_transformers_may_read_otherwise_is_left_to_it(tmp_path, family, file, change, why):

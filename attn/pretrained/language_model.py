@@ -15,7 +15,7 @@ from attn.functional import finite_number, softmax, whole_number
 from attn.models.sampling import sampling_probabilities
 from attn.pretrained.errors import ModelError, made_in_numpy, takes
 from attn.pretrained.inputs.tokenizer_file import TokenizerFile, encoded, open_tokenizer, spelled_token, whole_texts
-from attn.pretrained.loading import catalogue, gguf_file, gguf_model
+from attn.pretrained.loading import catalogue, gguf_file, gguf_model, weights_report
 from attn.pretrained.loading.catalogue import Settings
 
 if TYPE_CHECKING:
@@ -242,6 +242,7 @@ def _of_gguf(path, size_limit, settings):
     )
     config = gguf_model.configuration(contents, name)
     tensors = gguf_model.open_weights(contents, config, name)
+    weights_report.require_numbers(tensors, name)
     return name, config, tensors, whole_texts(gguf_model.tokenizer(contents.fields, name))
 
 

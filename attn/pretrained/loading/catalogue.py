@@ -14,7 +14,15 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 from attn.pretrained.errors import HubError, ModelError, explain, no_hub, takes
-from attn.pretrained.loading import adapters, configured_size, model_files, quantized, safetensors_file, smollm2
+from attn.pretrained.loading import (
+    adapters,
+    configured_size,
+    model_files,
+    quantized,
+    safetensors_file,
+    smollm2,
+    weights_report,
+)
 from attn.pretrained.loading.address import read_address
 
 DEFAULT = "sentence-transformers/all-MiniLM-L6-v2"
@@ -309,11 +317,13 @@ def open_weights(folder: Path, name: str) -> dict:
     Raises
     ------
     ModelError
-        As `weights_in` and `attn.pretrained.loading.safetensors_file.open_tensors`.
+        As `weights_in` and `attn.pretrained.loading.safetensors_file.open_tensors`, and if a weight is no number.
     """
     opened: dict = {}
     for path in weights_in(folder, name).files:
         opened |= safetensors_file.open_tensors(path)
+    if folder not in (_package_folder(), smollm2.cached()):  # whose bytes are known, and stay where they are mapped
+        weights_report.require_numbers(opened, name)
     return opened
 
 

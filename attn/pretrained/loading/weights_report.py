@@ -6,8 +6,10 @@ What is missing would be drawn at random and shown as trained. Neither torch nor
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
 
 from attn.pretrained.errors import ModelError
 
@@ -137,6 +139,24 @@ def require_all(needed: dict, tensors: dict, names: Collection[str], name: str, 
     require(needed.keys() - tensors.keys(), len(needed), names, name, own_prefix)
     shapes = {tensor: (tensors[tensor].shape, shape) for tensor, shape in needed.items()}
     require_shapes({tensor: both for tensor, both in shapes.items() if both[0] != both[1]}, name)
+
+
+def require_numbers(tensors: Mapping[str, np.ndarray], name: str) -> None:
+    """Raise ModelError if a tensor holds what is no number: all that is computed with it would be none.
+
+    Parameters
+    ----------
+    tensors
+        Name -> array.
+    name
+        The model as the user named it.
+    """
+    for tensor, array in tensors.items():
+        if array.dtype.kind == "f" and array.size and np.isnan(array.max()):
+            count = np.isnan(array).sum()
+            raise ModelError(
+                f"the weights of {name} must be numbers, but {count:,} of the {array.size:,} of {tensor} are NaN"
+            )
 
 
 def require(missing: Collection[str], expected: int, names: Collection[str], name: str, own_prefix: str = "") -> None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, is_dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -112,8 +111,6 @@ def like_transformers(
         tokenizer_class.check_file_is_read_alike(open_tokenizer(folder, name).tokenizer, said, folder, name)
     opened, notes = open_model(name_or_path), [preflight.note]
     if not known:
-        if any(array.size and np.isnan(array.max()) for array in _arrays(opened.model)):
-            raise ModelError(f"the weights of {name} must be numbers, but some are NaN")
         entries = catalogue.weights_in(folder, name).entries
         words, rows = _tokenizer(opened).get_vocab(), len(opened.model.embedding)
         notes += [weights_report.about_wrappers(entries), vocabulary.about_tokens_beyond(words, rows)]
@@ -123,15 +120,6 @@ def like_transformers(
 def _tokenizer(opened):
     """Return what cuts texts for an opened model."""
     return opened.tokenizer if isinstance(opened, bert.Encoder) else opened.tokenizer.tokenizer
-
-
-def _arrays(part: Any) -> Iterator[np.ndarray]:
-    """Yield all arrays of a model, or of a part of it."""
-    if isinstance(part, np.ndarray):
-        yield part
-    elif is_dataclass(part) or isinstance(part, tuple):
-        for each in vars(part).values() if is_dataclass(part) else part:
-            yield from _arrays(each)
 
 
 def record_in_numpy(loaded: InNumpy, text: str) -> Recording:
