@@ -6,6 +6,7 @@ import json
 import re
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import parse_qsl
 from xml.etree import ElementTree
 
 import nbformat
@@ -288,3 +289,16 @@ def test_files_are_whole_while_others_draw_and_save(heads):
         assert strokes(again.decode()) == strokes(drawn.decode())
         for picture, first in zip(pictures, alone, strict=True):
             np.testing.assert_array_equal(pixels(picture), pixels(first))
+
+
+@pytest.mark.parametrize("page", ["why", "heads"])
+def test_a_link_to_take_away_says_what_is_at_its_default_too(page, monkeypatch):
+    """So that it opens the same when defaults are others."""
+    found = gathered(monkeypatch, page)
+    link = dict(parse_qsl(next(iter(found.values())).about["Link"].removeprefix("?"), keep_blank_values=True))
+    whole = to_link(SETUPS[page](), whole=True)[0]
+    assert link == whole
+    assert len(link) > 5
+    if page == "why":
+        assert (link["layer"], link["head"], link["cell"]) == ("4", "2", "11.3")
+    assert from_link(SETUPS[page], link) == (SETUPS[page](), [])

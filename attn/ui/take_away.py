@@ -83,14 +83,14 @@ def gathered_figure(spec, key, tables=None, codes=None):
     Figure
     """
     page, setup = figure_place()
-    address, shown = st.context.url or "", _shown()
-    about = figure_facts(page, key, setup, f"{address}?{urlencode(shown)}" if shown else address)
+    about = figure_facts(page, key, setup, f"{st.context.url or ''}?{urlencode(_link(setup))}")
     return Figure(charts.without_selection(spec), file_stem(page, key, setup), about, tables or {}, codes)
 
 
-def _shown():
-    """Return the query of the present screen, as it is when it is not presented."""
-    return {name: value for name, value in st.query_params.to_dict().items() if name != "present"}
+def _link(setup):
+    """Return the query of the present screen, as it is when it is not presented; it outlives other defaults."""
+    shown = {name: value for name, value in st.query_params.to_dict().items() if name != "present"}
+    return to_link(setup, whole=True)[0] | shown
 
 
 def _draw_menu(spec, key, tables, codes):
@@ -131,7 +131,7 @@ def _draw_menu(spec, key, tables, codes):
     )  # fmt: skip
     if address := st.context.url:
         st.caption("For a page of yours, in its HTML")
-        st.code(frame_code(address, _shown(), key, about["Title"]), language="html", wrap_lines=True)
+        st.code(frame_code(address, _link(figure_place()[1]), key, about["Title"]), language="html", wrap_lines=True)
 
 
 def _light_control(key):
