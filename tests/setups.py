@@ -129,6 +129,8 @@ def values(field):
     spot = st.tuples(st.integers(0, 200), st.integers(0, 200))
     if asks.startswith("a row and a column"):
         return spot.map(_pair)
+    if asks.startswith("a query and a key"):
+        return st.tuples(st.integers(1, 201), st.integers(1, 201)).map("{0[0]}.{0[1]}".format)
     if asks.startswith("painted cells"):
         return st.lists(spot, min_size=1, max_size=9).map(lambda pairs: painted(*pairs))
     if asks.startswith("edits"):

@@ -161,7 +161,7 @@ def test_where_no_cell_was_chosen_the_strongest_key_of_the_row_is_framed(page, l
     assert framed(check(app)) == strongest(4, 7, row) != strongest(4, 2, row)
     if page == "inside":
         (link,) = [link for link in app.get("page_link") if link.proto.label.startswith("Why?")]
-        assert dict(parse_qsl(link.proto.query_string))["cell"] == ",".join(map(str, strongest(4, 7, row)))
+        assert dict(parse_qsl(link.proto.query_string))["cell"] == ".".join(str(at + 1) for at in strongest(4, 7, row))
     app.text_area(key=f"{page}.text").set_value(DEFAULT_TEXT).run()
     assert framed(check(app)) == (10, 2)
     chosen = check(opened(page, text=OWN, cell="5,3", level=level))

@@ -106,6 +106,22 @@ def link_place(default=(0, 0)):
     return _field(default, read, lambda pair: f"{pair[0]},{pair[1]}")
 
 
+def link_cell(default):
+    """Declare a query and a key, counted from 0, which a link counts from 1: ``11.3``.
+
+    In older links, which have a comma, both were counted from 0: ``10,2``.
+    """
+
+    def read(raw):
+        match = re.fullmatch(r"([1-9]\d{0,4})\.([1-9]\d{0,4})", raw)
+        older = re.fullmatch(r"(\d{1,5}),(\d{1,5})", raw)
+        if not match and not older:
+            raise ValueError("a query and a key such as 11.3")
+        return (int(match[1]) - 1, int(match[2]) - 1) if match else (int(older[1]), int(older[2]))
+
+    return _field(default, read, lambda pair: f"{pair[0] + 1}.{pair[1] + 1}")
+
+
 def link_span(low, high):
     """Declare a span of whole numbers, by default all from `low` to `high`: ``20,60``."""
 

@@ -30,7 +30,7 @@ def why_link(source, family, layer, head, cell=None):
         return
     query = {"model": name, "text": text, "layer": str(layer), "head": str(head)}
     if cell is not None:
-        query["cell"] = f"{cell[0]},{cell[1]}"
+        query["cell"] = f"{cell[0] + 1}.{cell[1] + 1}"
     st.page_link("pages/why.py", label="Why? What made this head's scores", query_params=query, **_LOOK)
 
 

@@ -17,7 +17,7 @@ from attn.ui.controls.model_and_text import model_control, model_head_control
 from attn.ui.controls.sentence import DEFAULT_TEXT, sentence_control
 from attn.ui.controls.why_link import MOST_TOKENS
 from attn.ui.language_models import suggested_language_models
-from attn.ui.link import link_choice, link_flag, link_place, link_string, link_whole, shortened
+from attn.ui.link import link_cell, link_choice, link_flag, link_string, link_whole, shortened
 from attn.ui.numpy_models import is_writer, numpy_model_code, numpy_model_pass, opened_numpy_model
 from attn.ui.page import page_ask, page_columns
 from attn.ui.settings import visitor_settings
@@ -63,7 +63,7 @@ class Setup:
     text: str = link_string(DEFAULT_TEXT)
     layer: int = link_whole(4, 1, 999)
     head: int = link_whole(2, 1, 999)
-    cell: tuple = link_place((10, 2))
+    cell: tuple = link_cell((10, 2))
     measure: str = link_choice("weights", MEASURES)
     against: str = link_choice("mean", AGAINST)
     other_key: int = link_whole(0, 0, 999)  # against which a key is held, from 1; 0 for its strongest rival
@@ -78,6 +78,12 @@ class Setup:
     asked: str = link_string("")  # the word that a head is asked about
     lines: bool = link_flag(False)
     tab: str = link_choice("ledger", TABS)
+
+    @staticmethod
+    def unsaid(chosen):
+        """Return that no place of another model or text is known: it is looked for, and a link then names it."""
+        about = chosen.get("model", pretrained.DEFAULT), chosen.get("text", DEFAULT_TEXT)
+        return {} if about == (pretrained.DEFAULT, DEFAULT_TEXT) else {"layer": 0, "head": 0, "cell": ()}
 
 
 class Reading(NamedTuple):
@@ -201,16 +207,17 @@ def why_look_somewhere(state, reading):
     """Look at a cell worth an account where neither a link nor the visitor has named one of this model and text."""
     about, before = (reading.name, reading.text), st.session_state.get("why.about")
     st.session_state["why.about"] = about
-    setup, usual = state.choices(), Setup()
-    if about == before or (state.just_read and setup.cell != usual.cell):
+    named, usual = state.choices(), Setup()
+    state.adjust(layer=named.layer or usual.layer, head=named.head or usual.head)  # older links leave these out
+    if named.cell and (about == before or state.just_read):
         return
     stays = not state.just_read and before is not None and before[0] == reading.name  # of another model heads differ
-    head_is_named = stays or (state.just_read and (setup.layer, setup.head) != (usual.layer, usual.head))
-    if about == (usual.model, usual.text):  # whose own place is known, which is also what a link leaves out
-        if not state.just_read:
-            head = {} if head_is_named else {"layer": usual.layer, "head": usual.head, "bars_of": usual.bars_of}
-            state.adjust(cell=usual.cell, **head)
+    head_is_named = (stays or state.just_read) and bool(named.layer or named.head)
+    if about == (usual.model, usual.text):  # whose own place is known
+        head = {} if head_is_named else {"layer": usual.layer, "head": usual.head, "bars_of": usual.bars_of}
+        state.adjust(cell=usual.cell, **head)
         return
+    setup = state.choices()
     if head_is_named:
         most = len(reading.model.layers), len(layer_attention(reading.passed, 0).weights)
         named = [min(at, count) - 1 for at, count in zip((setup.layer, setup.head), most, strict=True)]
