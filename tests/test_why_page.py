@@ -24,11 +24,20 @@ from attn.ui.pages.why.put_it_there import PRESETS, RUNNING
 from attn.ui.pages.why.setup import MOST_TOKENS, SECOND_TEXT, Reading, Setup
 from attn.ui.state import as_text
 
+needs_smollm2 = pytest.mark.skipif(smollm2.packaged() is None and smollm2.cached() is None, reason="no SmolLM2 here")
+
 
 @pytest.fixture(scope="module")
 def passed():
     opened_model = bert.load()
     return opened_model.model, bert.encode(opened_model, DEFAULT_TEXT).passed
+
+
+def place_of(app):
+    """Return the query and the key of a page's link, counted from 0."""
+    said = app.query_params["cell"]
+    query, key = (said if isinstance(said, str) else said[0]).split(".")
+    return int(query) - 1, int(key) - 1
 
 
 def test_the_bars_of_a_cell_and_the_rest_sum_to_its_score(passed):
@@ -118,7 +127,7 @@ def test_a_text_is_looked_at_where_a_head_looks_far(link):
         (read.passed.blocks[at].attention.weights[one, row, column], (at + 1, one + 1, row, column))
         for at in layers for one in heads for row in words for column in words
     ]  # fmt: skip
-    assert (layer, head, *map(int, app.query_params["cell"].split(","))) == max(far)[1]
+    assert (layer, head, *place_of(app)) == max(far)[1]
     app.text_area(key="why.text").set_value(DEFAULT_TEXT).run()
     assert (app.query_params.get("layer"), app.query_params.get("head")) == (str(layer), str(head))  # of this model
 
@@ -126,12 +135,49 @@ def test_a_text_is_looked_at_where_a_head_looks_far(link):
 def test_another_text_keeps_the_head_and_is_looked_at_where_that_looks_far():
     app = check(opened("why"))
     app.text_area(key="why.text").set_value("The bank of the river was steep.").run()
-    assert not {"layer", "head", "bars_of"} & set(check(app).query_params)
+    assert (check(app).query_params["layer"], app.query_params["head"]) == ("4", "2")
+    assert "bars_of" not in app.query_params
     read = bert.encode(bert.load(), "The bank of the river was steep.")
     words = [at for at, token in enumerate(read.tokens) if token.text.isalpha()]
     weights = read.passed.blocks[3].attention.weights[1]
     far = max((weights[row, column], row, column) for row in words for column in words if abs(row - column) > 1)
-    assert app.query_params["cell"] == f"{far[1]},{far[2]}"
+    assert place_of(app) == far[1:]
+
+
+BANK = "The bank of the river was steep, and the old man fell into it."
+
+
+@pytest.mark.parametrize(("layer", "head", "query", "key"), [(4, 2, 10, 2), (4, 2, 3, 1), (2, 7, 10, 2)])
+def test_a_link_to_a_place_of_another_text_opens_that_place(layer, head, query, key):
+    """Even where it is the place at which the page's own text opens."""
+    app = check(opened("why", text=BANK, layer="3", head="5", cell="6.6"))
+    for name, value in (("why.layer", layer), ("why.head", head)):
+        app.session_state[name] = value
+    app.selectbox(key="why.token.0").set_value(query)
+    app.selectbox(key="why.token.1").set_value(key)
+    link = {
+        name: value if isinstance(value, str) else value[0] for name, value in check(app.run()).query_params.items()
+    }
+    assert link == {"text": BANK, "layer": str(layer), "head": str(head), "cell": f"{query + 1}.{key + 1}"}
+    again = check(opened("why", link))
+    assert (again.session_state["why.layer"], again.session_state["why.head"]) == (layer, head)
+    assert again.session_state["why.cell"] == (query, key)
+
+
+def test_older_links_open_what_they_did(passed):
+    """A comma counts from 0, and what they leave out of a head is layer 4, head 2."""
+    app = check(opened("why", text=BANK, cell="5,2"))
+    assert (app.session_state["why.layer"], app.session_state["why.head"]) == (4, 2)
+    assert app.session_state["why.cell"] == (5, 2)
+    app = check(opened("why", cell="6,2"))
+    assert app.session_state["why.cell"] == (6, 2)
+
+
+def test_a_link_to_a_head_without_a_place_keeps_the_head():
+    app = check(opened("why", text=BANK, layer="4", head="2"))
+    assert (app.query_params["layer"], app.query_params["head"]) in ((["4"], ["2"]), ("4", "2"))
+    weights = bert.encode(bert.load(), BANK).passed.blocks[3].attention.weights[1]
+    assert weights[place_of(app)] > 0.3
 
 
 @pytest.mark.parametrize(
@@ -170,12 +216,29 @@ def test_the_map_is_that_of_the_head_and_a_click_asks_of_its_cell(passed):
     (drawn,) = matrices(app)["Layer 2 head 7: weights"]
     np.testing.assert_allclose(drawn, read.blocks[1].attention.weights[6], atol=1e-3)
     app.selectbox(key="why.token.0").set_value(4).run()
-    assert app.query_params["cell"] == "4,2"
+    assert place_of(app) == (4, 2)
 
 
 def test_a_long_text_is_cut_and_the_page_says_so():
     app = check(opened("why", text="one two three " * 40))
-    assert [warning.value for warning in app.warning] == [f"This page reads the first {MOST_TOKENS} of 122 tokens."]
+    (told,) = [warning.value for warning in app.warning]
+    assert told.startswith(
+        f"This page reads the first {MOST_TOKENS} of 122 tokens, for each map is drawn cell by cell."
+    )
+    assert MOST_TOKENS - 2 == 46  # pieces of the text itself, of which the 47th is the first that is left out
+    assert told.endswith(f"It leaves out “{('two three one ' * 40)[:119]}…”.")
+
+
+@needs_smollm2
+def test_the_end_of_another_text_is_cut_and_the_page_says_so():
+    words = " ".join(f"word{at}" for at in range(30))
+    app = check(opened("why", tab="patch", model=smollm2.NAME, text="A word", second=f"A {words} end"))
+    (told,) = [warning.value for warning in app.warning]
+    read = language_model.read(language_model.load(smollm2.NAME), f"A {words} end", max_tokens=MOST_TOKENS)
+    assert told.startswith(f"Of the other text this page reads the first {MOST_TOKENS} of {read.truncated_from} tokens")
+    left = as_text(f"A {words} end"[len("".join(token.text for token in read.tokens)) :].strip())
+    assert left.endswith("end") or "…" in told
+    assert as_text(left[:20]) in told or left[:20] in told
 
 
 def test_a_model_of_another_family_is_refused_with_one_that_is_not():
@@ -282,7 +345,7 @@ def test_a_head_leads_to_the_account_of_its_scores(page):
     (link,) = [link for link in app.get("page_link") if link.proto.label.startswith("Why?")]
     asked = dict(parse_qsl(link.proto.query_string))
     assert (asked["layer"], asked["head"], asked["text"]) == ("3", "2", DEFAULT_TEXT)
-    assert asked.get("cell") == ("5,4" if page == "inside" else None)
+    assert asked.get("cell") == ("6.5" if page == "inside" else None)
     check(opened("why", asked))
 
 
@@ -361,9 +424,6 @@ def test_each_tab_says_how_it_is_computed(tab, says, cites):
     assert says in told
     assert f"[{cites}" in told if cites else "[" not in told
     assert "Left out" in told or tab == "weights"
-
-
-needs_smollm2 = pytest.mark.skipif(smollm2.packaged() is None and smollm2.cached() is None, reason="no SmolLM2 here")
 
 
 def printed(code):

@@ -26,6 +26,7 @@ from attn.ui.pages.why.setup import (
     why_code,
     why_opening,
     why_places,
+    why_say_if_cut,
     why_word_name,
     why_words,
     word_name,
@@ -147,6 +148,7 @@ def _presets(state):
 def _other_reading(state, reading):
     """Return the other text as the same model reads it."""
     read = numpy_model_pass(reading.name, state.get("second"), MOST_TOKENS)
+    why_say_if_cut("Of the other text this page reads", reading.opened, state.get("second"), read)
     labels = charts.token_labels([token.text for token in read.tokens])
     return Reading(reading.name, state.get("second"), reading.opened, read.tokens, labels, read.passed)
 

@@ -133,10 +133,32 @@ def why_reading(state):
         page_ask(state, "Type a text among the controls, or pick an example there.")
     opened = opened_numpy_model(name)
     read = numpy_model_pass(name, text, MOST_TOKENS)
-    if read.truncated_from:
-        st.warning(f"This page reads the first {MOST_TOKENS} of {read.truncated_from:,} tokens.")
+    why_say_if_cut("This page reads", opened, text, read)
     labels = charts.token_labels([token.text for token in read.tokens])
     return Reading(name, text, opened, read.tokens, labels, read.passed)
+
+
+def why_say_if_cut(who_reads, opened, text, read):
+    """Say which end of a text is left out, where its tokens are more than the maps of the page are drawn for.
+
+    Parameters
+    ----------
+    who_reads : str
+        The beginning of the sentence.
+    opened
+        As `attn.ui.numpy_models.opened_numpy_model` returns it.
+    text : str
+    read : attn.ui.numpy_models.TextPass
+    """
+    if not read.truncated_from:
+        return
+    tokenizer = opened.tokenizer.tokenizer if is_writer(opened) else opened.tokenizer
+    kept = len(read.tokens) - tokenizer.num_special_tokens_to_add(False)
+    start, _ = tokenizer.encode(text, add_special_tokens=False).offsets[kept]
+    st.warning(
+        f"{who_reads} the first {len(read.tokens)} of {read.truncated_from:,} tokens, for each map is drawn cell by "
+        f"cell. It leaves out “{as_text(shortened(text[start:].strip(), _QUOTED))}”."
+    )
 
 
 def why_task(reading, setup):
