@@ -582,6 +582,8 @@ def test_the_way_of_a_difference_is_said_and_the_map_of_before_stays(passed):
     assert before.startswith(
         f"**Not of these settings.** The map of before: {as_text('State that a layer reads, of “')}"
     )
+    assert as_text(DEFAULT_TEXT) in before
+    assert as_text(SECOND_TEXT) in before  # whole: what tells them apart may stand at their end
     assert before.endswith(as_text(f"both read by {pretrained.DEFAULT}") + ".")
     assert any("why_map_of_before { opacity: 0.45; }" in each.value for each in app.get("html"))
 

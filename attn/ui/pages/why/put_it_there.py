@@ -39,6 +39,7 @@ from attn.ui.width import page_cell, page_share, page_tallest, page_width
 RUNNING = "why.patching"
 _BEGUN, _LAST = "why.patches.begun", "why.patch.last"  # what the session holds: maps half run, and the last whole one
 _FADED = "<style>.st-key-why_map_of_before { opacity: 0.45; }</style>"
+_QUOTED = 120  # characters of a text that a map is of
 _MOST_LEGS = 3  # of the way of a difference that are said one by one
 _AT_ONCE = 10_000_000_000  # products of a map that is made without being asked for: some two seconds
 _KEPT = 16  # maps of a session
@@ -257,7 +258,7 @@ def _figure(state, reading, run, source, setup, words, pairs, measure, ends, con
         _ask(run, source, setup, pairs, measure, places, key, store, lambda measured: drawn(measured)[1])
         return
     shares, picture = drawn(store[key])
-    texts = f"of “{shortened(source.text)}” put into “{shortened(run.text)}”"
+    texts = f"of “{shortened(source.text, _QUOTED)}” put into “{shortened(run.text, _QUOTED)}”"
     about = f"{STEP_NAMES[setup.step]}, {texts}, both read by {run.name}"
     st.session_state[_LAST] = picture, about
     with above:
