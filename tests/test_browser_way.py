@@ -68,3 +68,38 @@ def test_the_menu_is_read_as_it_is_walked_and_the_next_page_is_a_click_away(visi
     here = page.get_by_role("navigation", name="Pages").get_by_role("link", name="Masks")
     expect(here).to_have_attribute("aria-current", "page")
     assert here.evaluate("one => one.href") == f"{visit.address}/masks?mask=window"  # to copy, or for another window
+
+
+def test_what_was_typed_goes_along_by_the_menu_and_by_next(visit):  # noqa: F811
+    page = visit.go("home")
+    page.get_by_role("textbox", name="A sentence").fill("She hid the cat.")
+    page.keyboard.press("Enter")
+    visit.wait_for_link(text="She hid the cat.")
+    settled(page)
+    page.get_by_test_id("stSidebar").get_by_role("link", name="Pretrained").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Is it the same in a real model?")
+    visit.wait_for_link(text="She hid the cat.")
+    settled(page)
+    cell = visit.link["cell"]
+    page.get_by_role("link", name="Next: Inside, what").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("What does every head look at?")
+    visit.wait_for_link(text="She hid the cat.", cell=cell)
+
+
+def test_a_number_under_the_pointer_goes_with_its_figure(visit):  # noqa: F811
+    page = visit.go("home")
+    tooltip = page.locator("#vg-tooltip-element")
+    for word, cell in (("cross", "6,0"), ("street", "8,0")):
+        named = page.locator("svg.marks text", has_text=word).first
+        place = named.bounding_box()
+        page.mouse.move(place["x"] + 4, place["y"] + 8)
+        expect(tooltip).to_contain_text(word)
+        page.mouse.down()
+        page.mouse.up()
+        visit.wait_for_link(cell=cell)
+        settled(page)
+        expect(tooltip).to_be_hidden()
+        page.mouse.move(5, 5)
+        place = named.bounding_box()  # the words above may be more now
+        page.mouse.move(place["x"] + 6, place["y"] + 8)
+        expect(tooltip).to_contain_text(word)  # what it says now is the new figure's

@@ -442,16 +442,26 @@ export default function ({ data, parentElement, setTriggerValue }) {
 
     /** Hide what Vega says of a mark until the pointer moves: a finger that scrolls takes no leave of the mark. */
     const hush = () => document.querySelector("#vg-tooltip-element")?.classList.remove("visible");
-    /** Once a choice in a figure has drawn it anew, what is said of the old one is hushed. */
+    /** Once the figure under the pointer is drawn anew, whole or in part, what is said of the old one is hushed. */
     const forget = new MutationObserver((changes) => {
         const drawn = (one) => one.matches?.("svg.marks, canvas") || one.querySelector?.("svg.marks, canvas");
-        if (!changes.some(({ addedNodes }) => [...addedNodes].some(drawn))) return;
-        hush();
-        forget.disconnect();
+        const anew = ({ target, addedNodes }) => target.parentElement?.closest("svg.marks") || [...addedNodes].some(drawn);
+        if (changes.some(anew)) hush();
     });
-    const chosen = ({ target }) => {
-        if (target.closest?.(data.figures)) forget.observe(block(), { childList: true, subtree: true });
+    const watch = () => {
+        const parts = ["d", "fill", "fill-opacity", "opacity", "stroke", "stroke-width", "transform", "width", "height"];
+        forget.disconnect();
+        if (!talk.pointed?.isConnected) return;
+        forget.observe(block(), { childList: true, subtree: true });
+        forget.observe(talk.pointed, { childList: true, characterData: true, subtree: true, attributeFilter: parts });
     };
+    const point = ({ target }) => {
+        const figure = target.closest?.(data.figures);
+        if (!figure || figure === talk.pointed) return;
+        talk.pointed = figure;
+        watch();
+    };
+    watch();
     parentElement.querySelector("[data-talk=present]").onclick = enter;
     parentElement.querySelector("[data-talk=speaker]").onclick = open;
     let waiting = null;
@@ -492,12 +502,13 @@ export default function ({ data, parentElement, setTriggerValue }) {
     document.addEventListener("keydown", pressed, true);
     document.addEventListener("scroll", touch, true);
     document.addEventListener("scroll", hush, true);
-    document.addEventListener("click", chosen, true);
+    document.addEventListener("pointerover", point, true);
     const stop = () => {
         document.removeEventListener("keydown", pressed, true);
         document.removeEventListener("scroll", touch, true);
         document.removeEventListener("scroll", hush, true);
-        document.removeEventListener("click", chosen, true);
+        document.removeEventListener("pointerover", point, true);
+        forget.disconnect();
         observer.disconnect();
         resized.disconnect();
         cancelAnimationFrame(waiting);
