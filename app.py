@@ -48,6 +48,7 @@ query, _ = level.cell(setup.cell)
 head = level.weights(models.model_layer_weights(setup.text, setup.layer - 1, setup.head - 1))
 weights = head[query]
 page.tell(row=query + 1, attention=(labels, labels, head))
+page.lead(cell=f"{places[query]},{places[weights.argmax()]}")  # elsewhere a key is chosen, too
 low = ui.window_low_for_hall()
 size = 14 if low else 22  # pixels of a letter, before figures are enlarged
 ui.page_reading(

@@ -1,12 +1,17 @@
 """The way through the pages: one order in the menu, at the end of each page and in the README."""
 
+import dataclasses
 import json
 import re
 from pathlib import Path
+from urllib.parse import parse_qs, parse_qsl
 
 import pytest
-from driving import PAGES, ROOT, check, opened
+from driving import PAGES, ROOT, check, opened, said
+from setups import setup_of
 
+from attn.pretrained.loading import smollm2
+from attn.ui.controls.model_and_text import SourceChoice
 from attn.ui.menu import GROUPS, MENU
 from attn.ui.pages.home import PURPOSE, WAYS
 from attn.ui.pages.softmax import TABS as SOFTMAX_TABS
@@ -80,24 +85,128 @@ def test_home_says_first_what_it_is():
     assert len(re.findall(r"\. |\.$", PURPOSE)) == 2
 
 
-def test_a_sentence_typed_on_one_page_is_offered_on_the_others():
+def led(app):
+    """Return where the menu leads once a page was run, by page: its address without what comes before the query."""
+    drawn = [json.loads(each.proto.json) for each in app.sidebar.get("bidi_component")]
+    (links,) = [json.loads(each["links"]) for each in drawn if "links" in each]
+    return {page: dict(parse_qsl(address.partition("?")[2])) for page, address in links.items()}
+
+
+def follow(app, page):
+    """Go to another page by its link in the menu."""
+    query = led(app)[page]
+    app.switch_page(next(entry.script for entry in MENU if entry.page == page))
+    app.query_params.clear()
+    app.query_params.update(query)
+    return check(app.run())
+
+
+TYPED = "My sister gave the book to her friend."
+
+
+def test_what_goes_along_is_what_the_pages_can_hold():
+    for entry in MENU:
+        fields = {each.name: each.default for each in dataclasses.fields(setup_of(entry.script))}
+        assert {*entry.takes} <= {*fields}, entry
+        begins_with_text = "text" in fields and fields.get("source", "random") == "random"
+        assert ("text" in entry.takes) == begins_with_text, entry
+        inputs = {each.name for each in dataclasses.fields(SourceChoice)} - {"colour"}
+        if entry.page in ("pretrained", "inside"):
+            assert {*entry.takes} == inputs | {"picture", "sound", "cell"}
+        if entry.page == "change":
+            assert {*entry.takes} == inputs
+
+
+def test_a_sentence_typed_on_one_page_goes_along_to_those_not_left_with_one_of_their_own():
     app = opened("home")
-    assert not [button for button in app.button if "Yours" in button.label]  # nothing was typed yet
-    app.text_input(key="home.text").set_value("My sister gave the book to her friend.").run()
-    app.switch_page("pages/why.py")
-    app.query_params.clear()
-    app.run()
-    next(b for b in app.button if b.label == r"Yours: “My sister gave the book to her friend\.”").click().run()
-    assert app.text_area(key="why.text").value == "My sister gave the book to her friend."
+    assert not any(led(app).values())
+    app.text_input(key="home.text").set_value(TYPED).run()
+    takes = [page for page, query in led(app).items() if query.get("text") == TYPED]
+    assert takes == [entry.page for entry in MENU if "text" in entry.takes]
+    assert not any(query for page, query in led(app).items() if page not in takes)  # the worked examples stay
+    ways = [parse_qs(each.proto.query_string) for each in app.main.get("page_link") if each.proto.label[:2] == "**"]
+    assert [query.get("text") for query in ways] == [[TYPED] if way.page in takes else None for way in WAYS]
+    assert ways[3]["num_kv_heads"] == ["2"]  # beside what the way in sets up
+    follow(app, "positions")
+    assert app.text_area(key="positions.text").value == TYPED
+    app.text_area(key="positions.text").set_value("Birds sing loudly.").run()  # a text of its own
+    assert led(app)["heads"] == {"text": "Birds sing loudly."}
+    follow(app, "heads")
+    app.text_area(key="heads.text").set_value("He *ran*.").run()
+    follow(app, "positions")
+    assert app.text_area(key="positions.text").value == "Birds sing loudly."
+    next(b for b in app.main.button if b.label == r"Yours: “He \*ran\*\.”").click().run()
+    assert app.text_area(key="positions.text").value == "He *ran*."
     assert not [button for button in app.button if "Yours" in button.label]  # it stands there now
-    app.text_area(key="why.text").set_value("He *ran*.").run()
-    app.switch_page("app.py")
-    app.query_params.clear()
-    app.run()
+    follow(app, "home")
     (pills,) = [group for group in app.button_group if r"Yours: “He \*ran\*\.”" in group.options]
     pills.set_value("He *ran*.").run()
     assert app.text_input(key="home.text").value == "He *ran*."
     check(app)
+
+
+def test_a_sentence_that_went_along_gives_way_to_the_next_but_not_where_the_page_was_reset():
+    app = opened("heads")
+    app.text_area(key="heads.text").set_value("Birds sing.").run()
+    app.text_area(key="heads.text").set_value(TYPED).run()
+    follow(app, "positions")
+    assert led(app)["positions"] == {"text": TYPED}
+    follow(app, "heads")
+    app.text_area(key="heads.text").set_value("Fish swim.").run()
+    assert led(app)["positions"] == {"text": "Fish swim."}
+    follow(app, "positions")
+    app.button(key="positions.reset").click().run()
+    follow(app, "heads")
+    assert led(app)["positions"] == {}
+
+
+def test_a_text_too_long_for_a_link_stays_where_it_is():
+    app = opened("heads")
+    app.text_area(key="heads.text").set_value("Birds sing. " * 400).run()
+    assert "text" not in led(app)["positions"]
+    follow(app, "positions")
+    assert [b for b in app.main.button if b.label.startswith("Yours: “Birds sing")]
+
+
+def test_pages_of_real_models_are_led_to_with_the_head_and_the_word_that_were_looked_at():
+    app = opened("home")
+    app.text_input(key="home.text").set_value(TYPED).run()
+    app.slider(key="home.layer").set_value(3).run()
+    app.slider(key="home.head").set_value(11).run()
+    app.selectbox(key="home.token.0").set_value(8).run()
+    row, column = led(app)["inside"]["cell"].split(",")
+    assert row == "8"
+    assert any(f"**9 friend** looks most at **{int(column) + 1} " in sentence for sentence in said(app))
+    same = {"text": TYPED, "layer": "3", "head": "11", "cell": f"{row},{column}"}
+    assert led(app)["inside"] == led(app)["pretrained"] == led(app)["why"] == same
+    assert led(app)["change"] == {name: value for name, value in same.items() if name != "cell"}
+    follow(app, "inside")
+    assert app.session_state["inside.last"].cell == (int(row), int(column))
+    app.slider(key="inside.head").set_value(5).run()
+    assert led(app)["change"]["head"] == "5"
+    assert led(app)["home"]["head"] == "11"  # as it was left
+    app.text_area(key="inside.text").set_value("Birds sing loudly at night, and so do crickets.").run()
+    assert led(app)["home"]["text"] == TYPED  # its own
+    assert led(app)["pretrained"]["text"].startswith("Birds sing")
+
+
+@pytest.mark.skipif(not (smollm2.packaged() or smollm2.cached()), reason="SmolLM2 is not on this machine")
+def test_another_model_goes_to_the_pages_that_can_say_it_alone():
+    app = check(opened("inside", model=smollm2.NAME, layer="3"))
+    assert led(app)["pretrained"]["model"] == led(app)["change"]["model"] == smollm2.NAME
+    assert (led(app)["why"], led(app)["home"]) == ({}, {})
+
+
+def test_a_story_shows_texts_of_its_own():
+    app = opened("home")
+    app.text_input(key="home.text").set_value(TYPED).run()
+    app.switch_page("pages/inside.py")
+    app.query_params.clear()
+    app.query_params.update(story="ten_minutes", layer="2")
+    app.run()
+    assert not [button for button in app.button if "Yours" in button.label]
+    assert led(app)["inside"] == {"layer": "2", "story": "ten_minutes"}
+    assert "layer" not in led(app)["pretrained"]
 
 
 def test_your_sentence_is_the_one_that_was_typed_last():
@@ -106,6 +215,8 @@ def test_your_sentence_is_the_one_that_was_typed_last():
     app.switch_page("pages/step_by_step.py")
     app.query_params.clear()
     app.run()
+    assert app.selectbox(key="step_by_step.source").options[2] == "A sentence"
     app.selectbox(key="step_by_step.source").set_value("random").run()
+    assert app.selectbox(key="step_by_step.source").options[2] == "Your sentence"
     assert app.text_area(key="step_by_step.text").value == "Birds sing."
     check(app)

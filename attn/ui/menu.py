@@ -9,7 +9,9 @@ from urllib.parse import unquote, urlencode
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from attn.ui.state import link_of, links_of
+from attn.ui.carried import HEAD, INPUTS, led_to, remember_look
+from attn.ui.link import to_link
+from attn.ui.state import chosen_look
 
 _MISSED = "address.missed"  # where the session holds an address that is not there
 
@@ -22,9 +24,14 @@ class Entry(NamedTuple):
     label: str
     icon: str
     shows: str  # what comes there, as the page before says it after "Next: Label, "
+    takes: tuple = ()  # which choices of what goes along from page to page its link can hold, see `attn.ui.carried`
 
 
-HOME = Entry("home", "app.py", "Home", ":material/home:", "where all ways in are listed")
+_TEXT = ("text",)
+_HEAD_OF_ANY = (*INPUTS, *HEAD)
+_READ_BY_CHANGE = tuple(name for name in _HEAD_OF_ANY if name not in ("picture", "sound", "cell"))
+_TAKEN_APART = tuple(name for name in HEAD if name != "level")
+HOME = Entry("home", "app.py", "Home", ":material/home:", "where all ways in are listed", HEAD)
 GROUPS = {  # in the order in which the pages build on one another
     "The path": (
         Entry(
@@ -41,11 +48,11 @@ GROUPS = {  # in the order in which the pages build on one another
         ),
         Entry(
             "heads", "pages/heads.py", "Heads", ":material/grid_view:",
-            "several ways to look at one sentence at the same time",
+            "several ways to look at one sentence at the same time", _TEXT,
         ),
         Entry(
             "positions", "pages/positions.py", "Positions", ":material/format_list_numbered:",
-            "how attention is told the order of the words",
+            "how attention is told the order of the words", _TEXT,
         ),
         Entry(
             "bottleneck", "pages/bottleneck.py", "Bottleneck", ":material/filter_alt:",
@@ -56,29 +63,29 @@ GROUPS = {  # in the order in which the pages build on one another
     "Real models": (
         Entry(
             "pretrained", "pages/pretrained.py", "Pretrained", ":material/neurology:",
-            "the same steps in a trained model, beside its own numbers",
+            "the same steps in a trained model, beside its own numbers", _HEAD_OF_ANY,
         ),
         Entry(
             "inside", "pages/inside.py", "Inside", ":material/search:",
-            "what each head of a trained model looks at",
+            "what each head of a trained model looks at", _HEAD_OF_ANY,
         ),
         Entry(
             "next_word", "pages/next_word.py", "Next word", ":material/arrow_right_alt:",
-            "a whole model on one screen, down to each number",
+            "a whole model on one screen, down to each number", _TEXT,
         ),
         Entry(
             "change", "pages/change.py", "Change", ":material/tune:",
-            "what a trained model says when a head is switched off",
+            "what a trained model says when a head is switched off", _READ_BY_CHANGE,
         ),
         Entry(
             "why", "pages/why.py", "Why", ":material/account_tree:",
-            "the account that adds up, of one score and of one word",
+            "the account that adds up, of one score and of one word", _TAKEN_APART,
         ),
     ),
     "Further": (
         Entry(
             "block", "pages/block.py", "Block", ":material/layers:",
-            "what a transformer puts around attention",
+            "what a transformer puts around attention", _TEXT,
         ),
         Entry(
             "scores", "pages/scores.py", "Scores", ":material/straighten:",
@@ -90,7 +97,7 @@ GROUPS = {  # in the order in which the pages build on one another
         ),
         Entry(
             "room", "pages/room.py", "Room", ":material/groups:",
-            "what a hall guesses before it sees where a head looks",
+            "what a hall guesses before it sees where a head looks", _TEXT,
         ),
     ),
 }  # fmt: skip
@@ -98,6 +105,7 @@ TALK = Entry(
     "talk", "pages/talk.py", "Ready for a talk?", ":material/co_present:", ""
 )  # Home leads there, not the menu
 MENU = (HOME, *(entry for entries in GROUPS.values() for entry in entries))
+_TAKES = {entry.page: entry.takes for entry in MENU}
 
 
 _CSS = """
@@ -126,6 +134,14 @@ _menu = st.components.v2.component(
     js=Path(__file__).with_name("menu.js").read_text(encoding="utf-8"),
     isolate_styles=False,
 )
+_TAKE_ALONG = """
+export default function({ data }) {
+    for (const [page, address] of Object.entries(JSON.parse(data.links))) {
+        document.querySelector(`.attn-menu [data-page="${page}"]`)?.setAttribute("href", address);
+    }
+}
+"""
+_take_along = st.components.v2.component("attention_lab.menu_links", js=_TAKE_ALONG)
 
 
 def menu_links(page):
@@ -136,7 +152,7 @@ def menu_links(page):
     page : str
         The key of the page that is shown.
     """
-    links = links_of([entry.page for entry in MENU])
+    links = _links(page)
 
     def written(entries):
         return [(each.page, each.label, each.icon[10:-1], _address(each.page, links[each.page])) for each in entries]
@@ -156,8 +172,48 @@ def next_page_link(page):
     entry = following_page(page)
     st.page_link(
         entry.script, label=f"{'Back to' if entry == HOME else 'Next:'} **{entry.label}**, {entry.shows}",
-        icon=entry.icon, width="stretch", query_params=link_of(entry.page),
+        icon=entry.icon, width="stretch", query_params=_links(page)[entry.page],
     )  # fmt: skip
+
+
+def take_along(state):
+    """Remember what a page shows for the links to other pages, and have the menu's say so; at the end of a page.
+
+    The menu was drawn before the page knew all of it.
+
+    Parameters
+    ----------
+    state : PageState
+    """
+    remember_look(state, _TAKES.get(state.page, ()))
+    links = _links(state.page)
+    _take_along(key="menu.links", data={"links": json.dumps({page: _address(page, links[page]) for page in links})})
+
+
+def link_to(page, settings=None):
+    """Return the link of a page that is set up anew, with what goes along from page to page.
+
+    Parameters
+    ----------
+    page : str
+        Its key in the menu.
+    settings : dict of str to str, optional
+        Choices as a link spells them.
+
+    Returns
+    -------
+    dict of str to str
+    """
+    return led_to(page, _TAKES[page], None) | (settings or {}) | to_link(chosen_look())[0]
+
+
+def _links(here):
+    """Return the link of each page: as it was last left, with what goes along to it from those that were open since."""
+    left, look = st.session_state.get("links", {}), to_link(chosen_look())[0]
+    return {
+        page: (left.get(page, {}) if page == here else led_to(page, takes, left.get(page))) | look
+        for page, takes in _TAKES.items()
+    }
 
 
 def following_page(page):

@@ -8,12 +8,13 @@ import streamlit as st
 
 from attn import charts
 from attn.pretrained.threads import one_thread
+from attn.ui.carried import own_sentence_offer
 from attn.ui.embed import begin_embedding, embedded_figure, end_embedding, place_alone
 from attn.ui.garbage import collector, share_arenas
 from attn.ui.kept_figures import finished_once
 from attn.ui.keyboard import page_keys, page_keys_list
 from attn.ui.link import shortened, to_link
-from attn.ui.menu import MENU, TALK, address_missed, find_page, menu_links, next_page_link
+from attn.ui.menu import MENU, TALK, address_missed, find_page, menu_links, next_page_link, take_along
 from attn.ui.present import PRESENT_STYLE, present_code, present_controls, present_line
 from attn.ui.settings import server
 from attn.ui.sources import PAGE_SOURCES, source_in_markdown
@@ -64,7 +65,7 @@ STYLE = """<style>
 [data-testid="stSidebarUserContent"] { padding-top: 0; }
 [data-testid="stSidebarUserContent"] hr { margin: 0; }
 /* what only measures and listens takes no room */
-:is(.st-key-keyboard, .st-key-ruler) { position: absolute; }
+:is(.st-key-keyboard, .st-key-ruler, .st-key-menu-links) { position: absolute; }
 [class*="st-key-ways-"] { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 16rem), 1fr)); }
 [class*="st-key-ways-"] > * > * { height: 100%; }
 [data-testid="stMain"] [data-testid="stPageLink-NavLink"] { white-space: normal; height: auto; }
@@ -294,6 +295,8 @@ def begin_page(page, title, cls):
         )
     for notice in server().notices:
         st.warning(as_text(notice))
+    if page != "home":  # which offers it among its examples
+        own_sentence_offer(state)
     return state
 
 
@@ -659,6 +662,8 @@ def _picker(key, on_pick):
 
 def page_next(state):
     """Draw the way on, of the story that runs or to the next page, and see whether a story's task was done."""
+    with st.sidebar:
+        take_along(state)
     if not story_foot(state):
         next_page_link(state.page)
     present_code(state.page)

@@ -76,6 +76,7 @@ class PageState:
         self._codecs = {field.name: field.metadata["codec"] for field in dataclasses.fields(cls)}
         self._names = list(self._codecs)
         self.told = {}  # by this run, see `tell`
+        self.led = {}  # what links to other pages say of a choice otherwise than the page's own, see `lead`
         self._longest = visitor_settings().text_length
         st.session_state.setdefault("look", Look())  # what is not there takes ten times as long to ask for
         link, look = _split_look(st.query_params.to_dict())
@@ -207,6 +208,16 @@ class PageState:
         """
         self.told |= results
 
+    def lead(self, **choices):
+        """Say what links to other pages are to say of choices, where the page's own says what is of use to it alone.
+
+        Parameters
+        ----------
+        **choices
+            As a link spells them; empty to say nothing.
+        """
+        self.led |= choices
+
     def commit(self):
         """Return everything chosen, and make the link say the same."""
         setup = self.choices()
@@ -273,13 +284,7 @@ def opened_settings(page, choices):
 
 def link_of(page):
     """Return the query string with which `page` was last left, and what is chosen for all pages."""
-    return links_of([page])[page]
-
-
-def links_of(pages):
-    """Return `link_of` each of several pages, by page: what is chosen for all of them is spelled once."""
-    links, look = st.session_state.get("links", {}), to_link(chosen_look())[0]
-    return {page: links.get(page, {}) | look for page in pages}
+    return st.session_state.get("links", {}).get(page, {}) | to_link(chosen_look())[0]
 
 
 def as_text(text):

@@ -246,6 +246,8 @@ def record_model_and_text(state, source, *, in_numpy=False):
     if loaded.takes != _taken(state):
         st.session_state[state.key("takes")] = loaded.takes
         st.rerun()  # with the controls for what this model takes
+    if (kind := loaded.takes.removesuffix(" and text")) != "text":
+        state.lead(**{kind: state.spelled()[kind]})  # a page that has none cannot be led to with this model
     if not loaded.recordable:
         if isinstance(source[2], models.SeveralTexts):  # such a family is read one text at a time
             source = (*source[:2], source[2].texts[source[2].shown], source[3])
@@ -440,6 +442,7 @@ def model_layer_and_head_control(state, layers):
         cell = _cell_worth_a_frame(state.choices(), state.cls(), layer)
         st.session_state[state.key("framed")] = cell
         state.adjust(cell=cell)
+        state.lead(cell="")  # another page frames the cell that is worth it there
     return layer
 
 

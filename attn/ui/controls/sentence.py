@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import streamlit as st
 
 from attn.data import examples
-from attn.ui.link import link_choice, link_string, link_whole, shortened
+from attn.ui.carried import keep_own_sentence, own_sentence
+from attn.ui.link import link_choice, link_string, link_whole
 from attn.ui.page import page_ask
 from attn.ui.settings import visitor_settings
-from attn.ui.state import as_text
 
-SOURCES = {"worked": "Worked example", "random": "Your sentence"}
+SOURCES = {"worked": "Worked example", "random": "A sentence"}
 LONGEST = 128  # tokens; beyond that no cell of a square picture can be told from its neighbour
 
 WORDS_HELP = "Every word and every sign is a token. Here the same word gets the same vector wherever it stands."
@@ -20,7 +20,6 @@ WRITTEN = {  # the worked examples as a person writes them
     "worked": "Life is short, eat dessert first.",
     "journey": "Your journey starts with one step.",
 }
-_OWN = "sentence.own"  # what was typed last, on whichever page
 DEFAULT_TEXT = "The animal didn't cross the street because it was too tired."
 
 
@@ -44,7 +43,7 @@ def whose_untrained_numbers(setup):
 
 
 def sentence_source_control(state, sources=SOURCES, on_change=None):
-    """Draw the choice of where the numbers come from; "Your sentence" begins with what was typed last, if anything."""
+    """Draw the choice of where the numbers come from; a sentence begins as what was typed last, if anything."""
 
     def changed():
         if state.get("source") == "random" and (own := own_sentence()):
@@ -52,14 +51,16 @@ def sentence_source_control(state, sources=SOURCES, on_change=None):
         if on_change is not None:
             on_change()
 
+    own = own_sentence()
+    yours = {"random": "Your sentence"} if own and own == state.get("text") else {}
     st.selectbox(
         "Numbers from",
         sources,
-        format_func=sources.get,
+        format_func=(sources | yours).get,
         key=state.key("source"),
         on_change=changed,
         help="The worked example has the numbers of Sebastian Raschka's article on self-attention, so that you can "
-        "check them by hand. Your own sentence gets random vectors and matrices: nothing is trained.",
+        "check them by hand. A sentence gets random vectors and matrices: nothing is trained.",
     )
 
 
@@ -80,11 +81,6 @@ def sentence_control(state, name="text", label="Sentence", help=WORDS_HELP, hint
         placeholder="Type a sentence",
         help=help,
     )
-    if name == "text" and (own := own_sentence()) and own != state.get(name):
-        st.button(
-            own_sentence_label(own), key=state.key("text.own"), on_click=lambda: state.set(text=own), type="tertiary",
-            icon=":material/undo:", help="The sentence that you typed last, on this page or another.",
-        )  # fmt: skip
     picked = f"{state.key(name)}.example"
 
     def fill():
@@ -104,22 +100,6 @@ def sentence_control(state, name="text", label="Sentence", help=WORDS_HELP, hint
     )
     if hints and (found := sentences.get(state.get(name))):
         st.caption(found.look_for)
-
-
-def keep_own_sentence(state):
-    """Remember what was typed, so that other pages offer it; in a callback."""
-    st.session_state[_OWN] = state.get("text")
-
-
-def own_sentence():
-    """Return what was typed last, on whichever page; empty if nothing was."""
-    own = st.session_state.get(_OWN, "")
-    return own if own.strip() else ""
-
-
-def own_sentence_label(own):
-    """Return how what was typed last is offered."""
-    return f"Yours: “{as_text(shortened(own))}”"
 
 
 def sentence_seed_control(state):

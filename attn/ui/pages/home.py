@@ -11,9 +11,10 @@ from attn.analysis.head_kinds import kind_of_head
 from attn.analysis.head_table import measure
 from attn.data import examples
 from attn.pretrained.inputs.words import Word
-from attn.ui.controls.sentence import DEFAULT_TEXT, keep_own_sentence, own_sentence, own_sentence_label
+from attn.ui.carried import keep_own_sentence, own_sentence, own_sentence_label
+from attn.ui.controls.sentence import DEFAULT_TEXT
 from attn.ui.link import link_choice, link_place, link_string, link_whole
-from attn.ui.menu import GROUPS
+from attn.ui.menu import GROUPS, link_to
 from attn.ui.minilm_in_numpy import minilm_head_code
 from attn.ui.models import model_layer_weights
 from attn.ui.settings import visitor_settings
@@ -314,7 +315,12 @@ def home_ways_in():
         with place, st.container(key=f"ways {group}"):  # in rows by its style, so that the keyboard goes along them
             for entry, way in ((entry, way) for entry in entries for way in WAYS if way.page == entry.page):
                 with st.container(border=True, height="stretch"):
-                    st.page_link(entry.script, label=f"**{way.title}**", icon=entry.icon, query_params=way.settings)
+                    st.page_link(
+                        entry.script,
+                        label=f"**{way.title}**",
+                        icon=entry.icon,
+                        query_params=link_to(entry.page, way.settings),
+                    )
                     st.caption(way.shown)
 
 

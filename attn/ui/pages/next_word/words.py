@@ -13,6 +13,7 @@ from attn.functional import softmax
 from attn.models import gpt2
 from attn.pretrained.language_model import token_label
 from attn.ui.language_models import Rival, likeliest_tokens
+from attn.ui.menu import link_to
 from attn.ui.pages.next_word import whole_way
 from attn.ui.present import MOST_IN_LINE
 from attn.ui.state import as_text
@@ -103,7 +104,7 @@ def block_link():
     """Draw a link to the page on which norm, add and feed-forward are walked number by number."""
     st.page_link(
         "pages/block.py", label="Norm, Add and Feed-forward in a small block, step by step",
-        icon=":material/arrow_forward:", width="content", query_params={"norm": "pre"},
+        icon=":material/arrow_forward:", width="content", query_params=link_to("block", {"norm": "pre"}),
     )  # fmt: skip
 
 

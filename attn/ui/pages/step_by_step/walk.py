@@ -21,7 +21,7 @@ from attn.ui.shown_code import Source, page_codes
 STEP_SOURCES = {
     "worked": "Worked example",
     "journey": "Second example",
-    "random": "Your sentence",
+    "random": "A sentence",
     "pretrained": "A trained model's layer",
 }
 TABS = {"cell": "This cell", "edit": "Edit the numbers", "code": "Code"}
