@@ -8,6 +8,8 @@ import numpy as np
 
 from attn.functional import finite_number, whole_number
 
+FLOAT32 = 4  # bytes of a number, as models compute; many keep them in half as many
+
 
 class LayerCost(NamedTuple):
     """What one layer costs for a sequence of tokens."""

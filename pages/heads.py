@@ -170,14 +170,14 @@ numbers[1].metric(
     f"{now:,} bytes",
     None if now == full else f"-{result.saved:.0%} against multi-head",
     delta_color="inverse",
-    help="A model that writes keeps the keys and values of every token it has read, in each layer: so many bytes, at "
-    "2 bytes a number.",
+    help="A model that writes keeps the keys and values of every token it has read, in each layer: so many bytes.",
 )
 numbers[2].metric(
     "Output",
     " × ".join(map(str, steps.output.shape)),
     help="Tokens × numbers per token, after $W_O$ has mixed the heads if it is there.",
 )
+st.caption(result.cache_products)
 
 
 def one_tab():

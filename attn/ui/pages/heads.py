@@ -1,6 +1,6 @@
 """Heads: from the choices on the page to every head's attention, and the code for it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -156,7 +156,18 @@ class ManyHeads(NamedTuple):
     def cache(self):
         """Bytes per token and layer that decoding keeps for these heads, and for one key/value head per query head."""
         p = self.parameters
-        return tuple(cost.cache_bytes(1, heads, p.d_k, p.d_v) for heads in (p.num_kv_heads, p.num_heads))
+        each = {"bytes_per_number": cost.FLOAT32}
+        return tuple(cost.cache_bytes(1, heads, p.d_k, p.d_v, **each) for heads in (p.num_kv_heads, p.num_heads))
+
+    @property
+    def cache_products(self):
+        """What the bytes that decoding keeps are multiplied from."""
+        p = self.parameters
+        heads = "1 key/value head" if p.num_kv_heads == 1 else f"{p.num_kv_heads} key/value heads"
+        return (
+            f"Cache per token: {heads} × ({p.d_k} numbers of a key + {p.d_v} of a value) × {cost.FLOAT32} bytes a "
+            f"number = {self.cache[0]:,} bytes"
+        )
 
 
 def compute_heads_page(setup):
@@ -227,9 +238,11 @@ def _vectors(tokens, memory_tokens, d_model, seed, key_positions):
 
 
 def _random_heads(d_model, num_heads, num_kv_heads, d_k, d_v, project, gate, seed):
-    """Return heads with random matrices."""
-    rng, widths = np.random.default_rng(seed), {"num_kv_heads": num_kv_heads, "d_k": d_k, "d_v": d_v}
-    return multi_head.draw_parameters(rng, d_model, num_heads, **widths, output_projection=project, output_gate=gate)
+    """Return heads with random matrices: those that share keep the first keys and values of as many as there are."""
+    rng, options = np.random.default_rng(seed), {"output_projection": project, "output_gate": gate}
+    drawn = multi_head.draw_parameters(rng, d_model, num_heads, d_k=d_k, d_v=d_v, **options)
+    first = {"w_k": drawn.w_k[:, : num_kv_heads * d_k], "w_v": drawn.w_v[:, : num_kv_heads * d_v]}
+    return replace(drawn, num_kv_heads=num_kv_heads, **first)
 
 
 def _attend(x, memory, value_memory, parameters, mask):
@@ -342,7 +355,9 @@ def _numpy_parameters(setup, p):
     if setup.source != "random":
         arrays = (numpy_array(name, getattr(p, name), getattr(p, name).shape) for name in names)
         return Paragraph(heading, "\n".join(arrays))
-    widths = {"w_q": f"{p.num_heads} * d_k", "w_k": f"{p.num_kv_heads} * d_k", "w_v": f"{p.num_kv_heads} * d_v"}
+    widths = {"w_q": f"{p.num_heads} * d_k", "w_k": f"{p.num_heads} * d_k", "w_v": f"{p.num_heads} * d_v"}
+    shared = {"w_k": "d_k", "w_v": "d_v"} if p.num_kv_heads < p.num_heads else {}
+    first = {name: f"[:, :{p.num_kv_heads} * {width}]" for name, width in shared.items()}  # keys and values are shared
     shapes = {name: ("d_model", width) for name, width in widths.items()}
     shapes |= {"w_o": (f"{p.num_heads} * d_v", "d_model"), "w_g": ("d_model", f"{p.num_heads} * d_v")}
     lines = [
@@ -352,7 +367,9 @@ def _numpy_parameters(setup, p):
         "    return rng.normal(0, rows**-0.5, (rows, columns))",
         "",
     ]
-    lines += [f"{name} = draw({', '.join(shapes[name])})  # {getattr(p, name).shape}" for name in names]
+    lines += [
+        f"{name} = draw({', '.join(shapes[name])}){first.get(name, '')}  # {getattr(p, name).shape}" for name in names
+    ]
     return Paragraph(f"{heading}, drawn at random", "\n".join(lines))
 
 

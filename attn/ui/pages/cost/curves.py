@@ -59,7 +59,7 @@ class Setup:
     d_k: int = link_whole(64, 1, 512)
     num_layers: int = link_whole(6, 1, 200)
     kept: int = link_whole(0, 0, MOST_TOKENS)
-    size: str = link_choice("4", BYTES)
+    size: str = link_choice(str(cost.FLOAT32), BYTES)
     kernel: int = link_whole(3, 1, 64)
     window: int = link_whole(64, 1, 4096)
     sides: str = link_choice("before", SIDES)
@@ -470,9 +470,12 @@ def cost_curves_shapes(setup):
     """Return the sizes in view as a person writes them."""
     if setup.view == "square":
         return f"scores of a head: {setup.n:,} × {setup.n:,}"
+    kept, each = min(setup.n, setup.cache_window or setup.n), ""
+    if setup.view == "memory":
+        each = f" × {setup.bytes_per_number} byte{'s' * (setup.bytes_per_number > 1)} a number"
     return (
-        f"scores: {setup.num_heads} × {setup.n:,} × {setup.n:,} · keys and values: {setup.num_layers} × 2 × "
-        f"{setup.num_kv_heads} × {min(setup.n, setup.cache_window or setup.n):,} × {setup.d_k}"
+        f"scores: {setup.num_heads} × {setup.n:,} × {setup.n:,}{each} · keys and values: {setup.num_layers} × 2 × "
+        f"{setup.num_kv_heads} × {kept:,} × {setup.d_k}{each}"
     )
 
 
