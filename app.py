@@ -12,12 +12,13 @@ from attn.ui.pages.home import (
     PURPOSE,
     Setup,
     home_code,
-    home_kind_of_head,
     home_line,
     home_look_at_a_word,
     home_picture,
     home_reading,
+    home_resting,
     home_sentence_control,
+    home_strongest_looks,
     home_ways_in,
 )
 from attn.ui.stories.card import stories_offer
@@ -69,7 +70,11 @@ ui.page_figure(
     codes=codes,
     line=home_line(setup, names, weights, query),
 )
-st.caption(home_kind_of_head(head, level.rows, names[query]))
+home_strongest_looks(page, level, head)
+st.caption(
+    f"{home_resting(head, level.rows, query)}[CLS] and [SEP] are no words: the model puts them before and after each "
+    "text."
+)
 if len(labels) > MOST:
     named = "words" if setup.level == "words" else "tokens"
     st.caption(f"The picture shows the first {MOST} of {len(labels)} {named}; the page Pretrained shows them all.")
@@ -83,32 +88,28 @@ with st.container(horizontal=True, vertical_alignment="top"):
         ui.page_token_control(page, "Who looks", names, 0, places)
     with st.container(width=200):
         word_level_control(page, result.tokens)
-st.page_link(
-    "pages/pretrained.py",
-    label="See this head beside the model's own",
-    icon=":material/arrow_forward:",
-    query_params={
-        "text": setup.text,
-        "layer": str(setup.layer),
-        "head": str(setup.head),
-        "cell": f"{places[query]},{places[weights.argmax()]}",
-        "level": setup.level,
-    },
-)
-st.caption(
-    f"The numpy package `attn` computed this in {result.milliseconds:.0f} ms from the model's own weights. It passed "
-    f"{len(result.tokens)} tokens through 6 layers of 12 heads. [CLS] and "
-    "[SEP] are no words: the model puts them before and after each text."
-)
+seen = {
+    "text": setup.text,
+    "layer": str(setup.layer),
+    "head": str(setup.head),
+    "cell": f"{places[query]},{places[weights.argmax()]}",
+    "level": setup.level,
+}
+with st.container(horizontal=True, gap="small"):
+    for script, label in (
+        ("pages/pretrained.py", "See this head beside the model's own"),
+        ("pages/inside.py", "See it among all heads of the model"),
+    ):
+        st.page_link(script, label=label, icon=":material/arrow_forward:", query_params=seen, width="content")
 
-code = st.expander("Code", key="home.code", on_change="rerun")
-if code.open:  # what colours it is the largest part of what a browser would load
-    with code:
-        ui.page_code(page, codes())
-
-st.header("Ways in", anchor=False)
-home_ways_in()
-bundle_control()
-st.page_link("pages/talk.py", label="Ready for a talk? What this machine has for one", icon=":material/co_present:")
+if not story_now():
+    code = st.expander("Code", key="home.code", on_change="rerun")
+    if code.open:  # what colours it is the largest part of what a browser would load
+        with code:
+            ui.page_code(page, codes())
+    st.header("Ways in", anchor=False)
+    home_ways_in()
+    bundle_control()
+    st.page_link("pages/talk.py", label="Ready for a talk? What this machine has for one", icon=":material/co_present:")
 ui.page_sources(page)
 ui.page_next(page)

@@ -15,6 +15,7 @@ from attn.ui.controls.model_and_text import (
     model_refused,
     record_model_and_text,
     say_if_model_untrained,
+    strongest_look_in_words,
 )
 from attn.ui.controls.query_row import (
     PRODUCTS_SENTENCE,
@@ -277,7 +278,10 @@ SHOWN = {
     "rollout": rollout_tab,
     "code": lambda: ui.page_code(page, codes()),
 }
-st.markdown(inside_one_query_reading(setup, together[row, :n_k], rows[row], columns, what))
+told = inside_one_query_reading(setup, together[row, :n_k], rows[row], columns, what)
+if setup.measure == "weight" and len(heads) == 1:
+    told += strongest_look_in_words(setup, layer, level, row, columns[together[row, :n_k].argmax()])
+st.markdown(told)
 model_name = source[0].name if models.is_in_numpy(source[0]) else source[0]
 why_link((model_name, *source[1:]), loaded.family, setup.layer, setup.head, setup.cell)
 ui.page_tabs(page, TABS, SHOWN)

@@ -13,9 +13,11 @@ from attn.analysis.head_table import METRICS, Metric
 from attn.analysis.word_level import to_words
 from attn.data import examples
 from attn.pretrained import bert, words_of
+from attn.pretrained.inputs.tokens import Token
 from attn.pretrained.loading import smollm2
 from attn.ui.controls.sentence import DEFAULT_TEXT, UNTRAINED
 from attn.ui.pages.inside import inside_faint_lines
+from attn.ui.word_level import strongest_looks, word_level_of
 
 
 def overview(app, title):
@@ -71,10 +73,7 @@ def test_lines_too_faint_to_be_drawn_are_said():
 @pytest.mark.parametrize("level", ["pieces", "words"])
 def test_home_and_inside_say_the_same_of_a_head(level):
     home, inside = (check(opened(page, level=level)) for page in ("home", "inside"))
-    (kind,) = [each.value for each in home.caption if "On average over all of them" in each.value]
-    (told,) = [each.value for each in inside.markdown if "On average over all tokens that look" in each.value]
-    assert kind.partition(": ")[2] in told
-    for app in (home, inside):  # and of one token in it
+    for app in (home, inside):
         assert any(re.search(r"\d it\*\* looks most at \*\*3 animal\*\*", each) for each in said(app))
 
 
@@ -123,9 +122,86 @@ def test_few_heads_on_home_have_it_look_at_the_street():
 
     assert heads("wide") == heads("tired") == [[1, 4]]
     assert len(heads("wide", among_words=True)) == len(heads("tired", among_words=True)) == 7
-    told = " ".join(said(opened("home", text="The animal didn't cross the street because it was too wide.")))
-    assert "only head 4 of layer 1 of the 72 heads has “it” look most at “street”" in told
-    assert "Among the words alone 7 heads do, and as many with “tired”." in told
+
+
+@pytest.mark.parametrize(("cell", "does"), [("10,0", "for “it” it does not."), ("8,0", "for “street” it does, too.")])
+def test_home_says_where_a_head_rests_and_whether_the_word_in_view_does(cell, does):
+    encoded = bert.encode(bert.load(), DEFAULT_TEXT)
+    weights = encoded.blocks[3].attention.weights[1]
+    words = [at for at, token in enumerate(encoded.tokens) if token.text.isalnum()]
+    assert 2 * (weights[words].argmax(axis=1) == 0).sum() > len(words)
+    assert any(
+        f"For most words this head rests on \\[CLS\\]; {does}" in each for each in said(opened("home", cell=cell))
+    )
+    resting = check(opened("home", layer="1", head="4", cell=cell))
+    assert not any("rests on" in each for each in said(resting))
+
+
+OWN_TEXT = "The cat hid because she was afraid of the thunder."
+
+
+def test_home_pretrained_and_inside_begin_with_the_same_word_and_say_why():
+    encoded = bert.encode(bert.load(), OWN_TEXT)
+    words = [at for at, token in enumerate(encoded.tokens) if token.text.isalnum()]
+    among = encoded.blocks[3].attention.weights[1][np.ix_(words, words)] * (1 - np.eye(len(words)))
+    order = np.argsort(-among.max(axis=1))[:3]
+    strongest = [(words[at], words[among[at].argmax()], among[at].max()) for at in order]
+    home = check(opened("home"))
+    home.text_input(key="home.text").set_value(OWN_TEXT).run()
+    row = strongest[0][0]
+    names = charts.token_labels([token.text for token in encoded.tokens])
+    assert home.session_state["home.last"].cell == (row, 0)
+    labels = [home.button(key=f"home.look.{at}").label for at in range(3)]
+    assert labels == [f"{names[one]} → {names[other]} {number:.2f}" for one, other, number in strongest]
+    for page in ("pretrained", "inside"):
+        app = check(opened(page, text=OWN_TEXT))
+        assert app.session_state[f"{page}.last"].cell[0] == row
+        assert any("That is the strongest look of this head at another word." in each for each in said(app))
+        other = check(opened(page, text=OWN_TEXT, cell=f"{strongest[1][0]},0"))
+        assert not any("is the strongest look of this head" in each for each in said(other))
+    resting = check(opened("inside", text=OWN_TEXT, layer="5", head="3"))
+    weights = encoded.blocks[4].attention.weights[2]
+    among = weights[np.ix_(words, words)] * (1 - np.eye(len(words)))
+    row, column = (words[at] for at in np.unravel_index(among.argmax(), among.shape))
+    assert weights[row].argmax() not in words
+    why = f"Its look at **{names[column]}** ({weights[row, column]:.2f}) is the strongest look of this head"
+    assert any(why in each for each in said(resting))
+    home.button(key="home.look.1").click().run()
+    assert home.session_state["home.last"].cell == (strongest[1][0], 0)
+
+
+def test_the_strongest_looks_are_between_words_alone():
+    texts = [("[CLS]", True, 0), ("un", False, 1), ("do", False, 1), ("it", False, 2), (".", False, 3)]
+    level = word_level_of("pieces", *[[Token(text, 1, special, word=word) for text, special, word in texts]] * 2)
+    weights = np.full((5, 5), 0.01)
+    weights[1] = [0.9, 0.05, 0.8, 0.03, 0.2]  # rests on [CLS], and then on its own other half
+    weights[3] = [0.5, 0.1, 0.3, 0.7, 0.6]
+    assert [look[:2] for look in strongest_looks(level, weights)] == [(3, 2), (1, 3), (2, 3)]
+    assert strongest_looks(level, np.eye(5)) == []
+
+
+@pytest.mark.parametrize("page", ["pretrained", "inside"])
+def test_no_look_of_a_broken_or_of_another_number_is_called_the_strongest(page):
+    broken = {"unscaled": "1"} if page == "pretrained" else {"measure": "contribution"}
+    assert not any(
+        "is the strongest look of this head" in each for each in said(check(opened(page, broken, text=OWN_TEXT)))
+    )
+
+
+def test_a_running_story_has_home_to_itself():
+    app = check(opened("home", story="ten_minutes", screen="12"))
+    assert [header.value for header in app.header] == []
+    assert not app.get("expander") or "Code" not in [each.label for each in app.get("expander")]
+    assert "home.tried" not in [group.key for group in app.button_group]
+    assert [header.value for header in check(opened("home")).header] == ["Ways in"]
+
+
+def test_home_leads_to_inside_with_everything_kept():
+    app = check(opened("home", cell="3,0", layer="3", head="5", level="words"))
+    links = [link.proto for link in app.get("page_link") if link.proto.label.startswith("See ")]
+    assert [link.page for link in links] == ["pretrained", "inside"]
+    assert links[0].query_string == links[1].query_string
+    assert "level=words" in links[1].query_string
 
 
 def test_a_full_stop_is_no_word_that_home_names():

@@ -112,5 +112,4 @@ def test_home_says_where_a_word_looks(recording):
     (strip,) = tables(app, "text", "note")[:1]
     assert list(strip["note"]) == notes(weights)
     assert "which is no word. Among the words it looks most at" in " ".join(said(app))
-    assert "24 tokens through 6 layers" in " ".join(said(app))
     assert f"**{as_text(LABELS[5])}** looks most at" in " ".join(said(app))

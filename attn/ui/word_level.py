@@ -3,6 +3,8 @@
 from bisect import bisect_right
 from typing import NamedTuple
 
+import numpy as np
+
 from attn import charts
 from attn.analysis.word_level import mask_to_words, to_words
 from attn.pretrained import words_of
@@ -82,6 +84,54 @@ def word_level_of(level, query_tokens, key_tokens):
         return WordLevel(tuple(query_tokens), tuple(key_tokens), None, None)
     numbers = ([token.word for token in side] for side in (query_tokens, key_tokens))
     return WordLevel(words_of(query_tokens), words_of(key_tokens), *numbers)
+
+
+class Look(NamedTuple):
+    """How much one row looks at one column."""
+
+    row: int
+    column: int
+    weight: float
+
+
+def strongest_looks(level, weights):
+    """Return where each word looks most among the other words, the strongest look first.
+
+    A page on which no word was chosen begins with the first: it is the word worth looking at. Special tokens and
+    signs are no words here, and pieces of one word are not others to each other.
+
+    Parameters
+    ----------
+    level : WordLevel
+    weights : ndarray, shape (rows, columns)
+        Of one head.
+
+    Returns
+    -------
+    list of Look
+        One for each word that looks at another.
+    """
+    looking, seen = ([at for at, each in enumerate(side) if is_word(each)] for side in level[:2])
+    if not looking or not seen:
+        return []
+    others = weights[np.ix_(looking, seen)]
+    if level.rows == level.columns:
+        of = [_whole_word(level.rows[at], at) for at in looking]
+        others = np.where(np.equal.outer(of, of), 0, others)
+    best = others.argmax(axis=1)
+    found = (Look(looking[at], seen[key], float(others[at, key])) for at, key in enumerate(best))
+    return sorted((look for look in found if look.weight > 0), key=lambda look: -look.weight)
+
+
+def is_word(each):
+    """Return whether a token or a word of a text is no special token and no sign."""
+    return not each.special and any(map(str.isalnum, each.text))
+
+
+def _whole_word(each, at):
+    """Return a number that the pieces of a word share; a token of which no word is known is one of its own."""
+    word = getattr(each, "word", None)
+    return -1 - at if word is None else word
 
 
 def word_level_labels_code(level):

@@ -24,7 +24,8 @@ from attn.ui.page import page_ask, page_figure, page_theme
 from attn.ui.settings import visitor_settings
 from attn.ui.state import as_text
 from attn.ui.width import page_plot_height, page_width
-from attn.ui.word_level import LEVELS, word_level_of
+from attn.ui.word_level import LEVELS, strongest_looks, word_level_of
+from attn.words import share
 
 _MOST_OFFERED = 5  # models that can be opened instead of one that cannot
 _DECODERS = "Language of the decoder's text"
@@ -436,26 +437,65 @@ def model_layer_and_head_control(state, layers):
         st.caption(f"Layer {layer.block + 1} {words[layer.kind]}.")
     _numbered(state, "head", layer.num_heads, _HEAD_HELP)
     st.session_state[state.key("layer_name")] = layer.name
-    chosen = state.get("cell") not in (state.cls().cell, st.session_state.get(state.key("framed")))
+    framed = st.session_state.get(state.key("framed"))
+    chosen = state.get("cell") not in (state.cls().cell, framed and framed[1])
     _keep_chosen_words(state, layer)
     if not chosen and _taken(state) == "text":
-        cell = _cell_worth_a_frame(state.choices(), state.cls(), layer)
-        st.session_state[state.key("framed")] = cell
+        setup = state.choices()
+        read = setup.model, setup.random, setup.text, setup.pair, setup.several, setup.shown
+        cell = _cell_worth_a_frame(setup, state.cls(), layer, anew=not framed or framed[0] != read)
+        st.session_state[state.key("framed")] = read, cell
         state.adjust(cell=cell)
         state.lead(cell="")  # another page frames the cell that is worth it there
     return layer
 
 
-def _cell_worth_a_frame(setup, usual, layer):
-    """Return the cell of a text of which none was chosen: that of the key at which the query in view looks most."""
+def _cell_worth_a_frame(setup, usual, layer, anew):
+    """Return the cell of a text of which none was chosen: that of the key at which the query in view looks most.
+
+    Of a text that is read anew, the query is the word worth looking at, and stays so while heads are compared.
+    """
     if (setup.model, setup.text) == (usual.model, usual.text):
         return usual.cell  # whatever head: one place to hold them against each other
     level = word_level_of(setup.level, layer.query_tokens, layer.key_tokens)
-    row, _ = level.cell(setup.cell)
+    strongest = strongest_look_of(setup, layer, level) if anew else None
+    row = level.cell(setup.cell)[0] if strongest is None else strongest.row
     pieces = list(level.rows[row].pieces) if setup.level == "words" else [row]
     alone = word_level_of(setup.level, [layer.query_tokens[at] for at in pieces], layer.key_tokens)
     weights = alone.weights(pretrained.from_scratch(layer, setup.head - 1, rows=pieces).weights[0, 0])[0]
     return pieces[0], alone.places[1][int(weights.argmax())]
+
+
+def strongest_look_of(setup, layer, level):
+    """Return the strongest look of the head in view at another word.
+
+    Parameters
+    ----------
+    setup : SourceChoice
+    layer : Layer
+    level : WordLevel
+
+    Returns
+    -------
+    Look or None
+        None where no word looks at another, and of a long text, whose whole head would be computed for it.
+    """
+    if models.model_last_queries(layer):
+        return None
+    return next(iter(strongest_looks(level, level.weights(layer.weights(setup.head - 1)[0, 0]))), None)
+
+
+def strongest_look_in_words(setup, layer, level, row, told):
+    """Say so where the row in view is the one with the strongest look of its head at another word; else nothing.
+
+    `told` is the label of the column of which the page has just said how much the row looks at it.
+    """
+    strongest = strongest_look_of(setup, layer, level)
+    if strongest is None or strongest.row != row:
+        return ""
+    key = level.labels[1][strongest.column]
+    what = "That" if key == told else f"Its look at **{as_text(key)}** ({share(strongest.weight)})"
+    return f" {what} is the strongest look of this head at another word."
 
 
 def _keep_chosen_words(state, layer):

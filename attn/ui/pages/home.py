@@ -3,14 +3,10 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import numpy as np
 import streamlit as st
 
 from attn import charts, pretrained
-from attn.analysis.head_kinds import kind_of_head
-from attn.analysis.head_table import measure
 from attn.data import examples
-from attn.pretrained.inputs.words import Word
 from attn.ui.carried import keep_own_sentence, own_sentence, own_sentence_label
 from attn.ui.controls.sentence import DEFAULT_TEXT
 from attn.ui.link import link_choice, link_place, link_string, link_whole
@@ -20,10 +16,12 @@ from attn.ui.models import model_layer_weights
 from attn.ui.settings import visitor_settings
 from attn.ui.shown_code import LIGHT, page_codes
 from attn.ui.state import as_text
-from attn.ui.word_level import LEVELS
+from attn.ui.stories.running import story_now
+from attn.ui.word_level import LEVELS, is_word, strongest_looks, word_level_of
 from attn.words import share
 
 MOST = 80  # tokens in the picture
+_MOST_LOOKS = 3
 LAYER, HEAD = 4, 2  # the head of the default model in which "it" finds its animal
 
 PURPOSE = (
@@ -154,16 +152,11 @@ class Sample(NamedTuple):
     layer: int
     head: int
     looker: int  # the token that looks, counted from 0
-    said: str = ""  # what of it no head shows
 
 
 SAMPLES = (
     Sample("tired", LAYER, HEAD, 10),
-    Sample(
-        "wide", 1, 4, 10,
-        "Counting [CLS] and [SEP], only head 4 of layer 1 of the 72 heads has “it” look most at “street”, and in the "
-        "sentence with “tired” it does so, too. Among the words alone 7 heads do, and as many with “tired”.",
-    ),
+    Sample("wide", 1, 4, 10),
     Sample("repeated", 3, 10, 9),
     Sample("negation", 3, 2, 4),
     Sample("garden_path", 6, 12, 3),
@@ -217,15 +210,12 @@ def home_sentence_control(state):
     own = own_sentence()
     offered = [*samples, *([own] if own and own not in samples else [])]
     st.session_state[tried] = state.get("text") if state.get("text") in offered else None
-    st.pills("Try", offered, format_func=label, key=tried, on_change=fill, label_visibility="collapsed")
-    if (sample := samples.get(state.get("text"))) and sample.said:
-        st.caption(sample.said)
+    if not story_now():
+        st.pills("Try", offered, format_func=label, key=tried, on_change=fill, label_visibility="collapsed")
 
 
 def home_look_at_a_word(state, tokens):
-    """Look at a word worth looking at, of a sentence just typed or where a link names a place beyond the sentence.
-
-    It is the word that gives most of its attention to one other word, in the chosen head.
+    """Look at the word worth looking at, of a sentence just typed or where a link names a place beyond the sentence.
 
     Parameters
     ----------
@@ -236,37 +226,47 @@ def home_look_at_a_word(state, tokens):
     beyond = state.get("cell")[0] >= len(tokens)
     if not st.session_state.pop(state.key("typed"), False) and not beyond:
         return
-    words = [at for at, token in enumerate(tokens) if not token.special and any(map(str.isalnum, token.text))]
-    if words:
-        weights = model_layer_weights(state.get("text"), state.get("layer") - 1, state.get("head") - 1)
-        of = np.array([tokens[place].word for place in words])
-        to_others = np.where(of[:, None] != of, weights[np.ix_(words, words)], 0)
-        state.set(cell=(words[int(to_others.max(axis=1).argmax())], 0))
+    level = word_level_of(state.get("level"), tokens, tokens)
+    weights = model_layer_weights(state.get("text"), state.get("layer") - 1, state.get("head") - 1)
+    if looks := strongest_looks(level, level.weights(weights)):
+        state.set(cell=(level.places[0][looks[0].row], 0))
 
 
-def home_kind_of_head(weights, rows, name):
-    """Say what kind of head this is over the whole sentence, as the page Inside does: one word may do otherwise.
+def home_strongest_looks(state, level, weights):
+    """Draw the strongest looks of the head at another word: each chooses the word that looks."""
+    looks = strongest_looks(level, weights)[:_MOST_LOOKS]
+    if not looks:
+        return
+    names, places = level.labels[0], level.places[0]
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="home_looks"):
+        st.caption("This head's strongest looks at another word:", width="content")
+        for at, look in enumerate(looks):
+            st.button(
+                f"{as_text(names[look.row])} → {as_text(names[look.column])} {share(look.weight)}",
+                key=state.key(f"look.{at}"), type="tertiary", on_click=state.set,
+                kwargs={"cell": (places[look.row], 0)},
+            )  # fmt: skip
+
+
+def home_resting(weights, rows, query):
+    """Say where the head rests for most words, if it does, and whether the one in view rests there, too.
 
     Parameters
     ----------
     weights : ndarray, shape (n, n)
         Of one head, between pieces or words.
     rows : tuple of Token or Word
-    name : str
-        Of the one in view.
+    query : int
+        The one in view.
     """
-    measured = measure(
-        weights,
-        [str(row.ids) if isinstance(row, Word) else row.id for row in rows],
-        [row.special for row in rows],
-        words=[row.text for row in rows],
-    )
-    kind = kind_of_head({name: float(value) for name, value in measured.items()}, len(rows))
-    named = "words" if isinstance(rows[0], Word) else "tokens"
-    return (
-        f"The picture is of **{as_text(name)}**, one of {len(rows)} {named}. "
-        f"On average over all of them: **{as_text(kind.label)}**, {as_text(kind.reason)}"
-    )
+    best = weights.argmax(axis=1)
+    words = [at for at, row in enumerate(rows) if is_word(row)]
+    resting = {at: sum(best[word] == at for word in words) for at, row in enumerate(rows) if row.special}
+    place = max(resting, key=resting.get, default=None)
+    if place is None or 2 * resting[place] <= len(words) or not is_word(rows[query]):
+        return ""
+    does = "it does, too" if best[query] == place else "it does not"
+    return f"For most words this head rests on {as_text(rows[place].text)}; for “{as_text(rows[query].text)}” {does}. "
 
 
 def home_reading(tokens, names, weights, query):

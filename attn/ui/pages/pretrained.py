@@ -20,6 +20,7 @@ from attn.ui.controls.model_and_text import (
     SourceChoice,
     model_and_text_lines,
     say_if_model_untrained,
+    strongest_look_in_words,
     text_in_view,
 )
 from attn.ui.controls.query_row import query_row_bars, query_row_left_out, query_row_products
@@ -362,6 +363,9 @@ def pretrained_page_reading(setup, loaded, recording, layer, result):
         f"The first picture is what the model itself computed, the second what numpy makes here from {start}. {right} "
         f"Here **{query}** {looks}."
     )
+    if not setup.broken:
+        whole_row = result.level.cell(setup.cell)[0]
+        told += strongest_look_in_words(setup, layer, result.level, whole_row, result.columns[best])
     page_reading(told, terms=("query", "key", "softmax", "rounding"))
     models.say_model_note(loaded)
     say_word_level(result.level, None if layer.mask is None else layer.mask[0, 0])

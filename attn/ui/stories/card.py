@@ -294,9 +294,9 @@ def stories_offer():
             story = story_that_comes_along(name)
             script, query = story_link(name, 1)
             finished = name in ended
-            did = f"You did {ended[name]} of the {len(story.to_do)} things to do. " if finished else ""
+            did = f" (read to the end · {ended[name]} of {len(story.to_do)} done)" if finished else ""
             st.page_link(
-                script, label=f"{story.title}{' (finished)' * finished}", query_params=query, width="content",
+                script, label=f"{story.title}{did}", query_params=query, width="content",
                 icon=":material/check_circle:" if finished else ":material/play_circle:",
-                help=f"{did}{len(story.screens)} screens. {story.about}",
+                help=f"{len(story.screens)} screens. {story.about}",
             )  # fmt: skip
