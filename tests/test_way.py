@@ -180,11 +180,12 @@ def test_pages_of_real_models_are_led_to_with_the_head_and_the_word_that_were_lo
     same = {"text": TYPED, "layer": "3", "head": "11", "cell": f"{row},{column}"}
     assert led(app)["inside"] == led(app)["pretrained"] == led(app)["why"] == same
     assert led(app)["change"] == {name: value for name, value in same.items() if name != "cell"}
+    follow(app, "change")  # which has no word to look at
     follow(app, "inside")
     assert app.session_state["inside.last"].cell == (int(row), int(column))
     app.slider(key="inside.head").set_value(5).run()
-    assert led(app)["change"]["head"] == "5"
-    assert led(app)["home"]["head"] == "11"  # as it was left
+    assert led(app)["pretrained"]["head"] == "5"
+    assert led(app)["home"]["head"] == led(app)["change"]["head"] == "11"  # as they were left
     app.text_area(key="inside.text").set_value("Birds sing loudly at night, and so do crickets.").run()
     assert led(app)["home"]["text"] == TYPED  # its own
     assert led(app)["pretrained"]["text"].startswith("Birds sing")

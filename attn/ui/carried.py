@@ -75,7 +75,9 @@ def remember_look(state, takes):
     if {*chosen} & {"layer", "head"}:  # pages differ in the head that they begin with
         chosen |= {name: state.spelled()[name] for name in ("layer", "head")}
     if "head" in takes and chosen:
-        st.session_state[_LOOKED_AT] = {name: value for name, value in (chosen | state.led).items() if value}
+        before = _looked_at() if _looked_at().get("text") == chosen.get("text") else {}
+        kept = {name: value for name, value in before.items() if name not in takes}  # what this page cannot say
+        st.session_state[_LOOKED_AT] = {name: value for name, value in (kept | chosen | state.led).items() if value}
 
 
 def led_to(page, takes, left):
