@@ -18,9 +18,8 @@ from attn.data import examples
 from attn.mask_routes import ROUTES
 from attn.ui.controls.mask import MASKS
 from attn.ui.controls.positions import POSITIONS
-from attn.ui.controls.sentence import DEFAULT_TEXT, WORKED, SentenceChoice
+from attn.ui.controls.sentence import WORKED, SentenceChoice
 from attn.ui.link import from_link
-from attn.ui.models import model_layer_weights
 from attn.ui.pages.heads import Setup as HeadsSetup
 from attn.ui.pages.heads import compute_heads_page
 from attn.ui.pages.home import WAYS
@@ -563,8 +562,6 @@ def test_home_counts_what_it_offers():
     assert (len(POSITIONS) - 1, "Nine ways to tell attention the order" in told) == (9, True)
     eight, shared = (cost.cache_bytes(1, heads, 4, 4) for heads in (8, 2))
     assert (shared / eight, "a quarter of the cache" in told) == (1 / 4, True)
-    weights = model_layer_weights(DEFAULT_TEXT, 3, 1)
-    assert f"The picture is of **11 it**, one of {len(weights)} tokens" in told
 
 
 def test_the_name_of_the_first_ways_in_stands_above_them():

@@ -189,6 +189,10 @@ def test_pages_of_real_models_are_led_to_with_the_head_and_the_word_that_were_lo
     app.text_area(key="inside.text").set_value("Birds sing loudly at night, and so do crickets.").run()
     assert led(app)["home"]["text"] == TYPED  # its own
     assert led(app)["pretrained"]["text"].startswith("Birds sing")
+    app = check(opened("why", text=TYPED, layer="2", head="7", cell="5.7"))  # which counts from 1
+    assert led(app)["inside"] == {"text": TYPED, "layer": "2", "head": "7", "cell": "4,6"}
+    follow(app, "inside")
+    assert app.session_state["inside.last"].cell == (4, 6)
 
 
 @pytest.mark.skipif(not (smollm2.packaged() or smollm2.cached()), reason="SmolLM2 is not on this machine")

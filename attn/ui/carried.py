@@ -74,6 +74,8 @@ def remember_look(state, takes):
     chosen = {name: link[name] for name in takes if name in link}
     if {*chosen} & {"layer", "head"}:  # pages differ in the head that they begin with
         chosen |= {name: state.spelled()[name] for name in ("layer", "head")}
+    if "cell" in chosen:
+        chosen["cell"] = "{},{}".format(*state.get("cell"))  # as all pages read it
     if "head" in takes and chosen:
         before = _looked_at() if _looked_at().get("text") == chosen.get("text") else {}
         kept = {name: value for name, value in before.items() if name not in takes}  # what this page cannot say
