@@ -33,7 +33,6 @@ def test_from_which_width_on_undivided_scores_harm_the_derivative():
 
 def test_the_shape_of_the_model_that_comes_along(encoder):
     layers, heads, width = encoder.num_layers, encoder.num_heads, encoder.model.embedding.shape[1]
-    assert any(f"through {layers} layers of {heads} heads" in each for each in said(opened("home")))
     told = " ".join(said(opened("step_by_step", source="pretrained")))
     each = f"{layers} layers of {heads} heads, {width} numbers per token (d_model), {width // heads} per head"
     assert each in told

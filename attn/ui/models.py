@@ -1,7 +1,6 @@
 """Pretrained models and what they were recorded doing, held once for all visitors."""
 
 import functools
-import time
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -548,17 +547,13 @@ class Read(NamedTuple):
     tokens: tuple  # of Token
     hidden: tuple  # per layer, what goes in, (n, d_model)
     truncated_from: int | None
-    milliseconds: float  # that all layers took
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
 def model_reading(text):
     """Pass a text through the numpy encoder."""
-    model = _encoder()
-    start = time.perf_counter()
-    result = bert.encode(model, text)
-    took = 1000 * (time.perf_counter() - start)
-    return Read(result.tokens, tuple(block.hidden for block in result.blocks), result.truncated_from, took)
+    result = bert.encode(_encoder(), text)
+    return Read(result.tokens, tuple(block.hidden for block in result.blocks), result.truncated_from)
 
 
 def model_layer_weights(text, layer, head):
