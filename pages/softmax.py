@@ -7,6 +7,7 @@ import streamlit as st
 from attn import charts, ui
 from attn.ui.pages import softmax
 from attn.ui.pages.softmax import LOOKUPS, SCALING_FORMULA, TABS, Setup
+from attn.ui.stories.running import story_speaks
 
 page = ui.begin_page("softmax", "How do scores become weights?", Setup)
 
@@ -53,10 +54,17 @@ def scaling_tab():
     setup = page.commit()
     found = softmax.softmax_page_saturations(setup.keys, setup.seed)
     page.tell(**softmax.softmax_page_scaling_results(found))
-    ui.page_reading(softmax.softmax_page_scaling_words(found), SCALING_FORMULA)
+
+    def say():
+        """Say why, unless the card of a story does, and what is to be seen."""
+        if not story_speaks(page):
+            ui.page_reading(softmax.softmax_page_scaling_reason(found), SCALING_FORMULA)
+        st.markdown(softmax.softmax_page_scaling_seen(found, setup.keys))
+
     ui.page_figure(
         softmax.softmax_page_scaling_picture(found),
         "softmax.scaling",
+        above=say,
         tables={"by_width": lambda: softmax.softmax_page_scaling_csv(found)},
     )
     ui.page_footnote(softmax.softmax_page_scaling_footnote(found, setup.keys))

@@ -126,12 +126,12 @@ with st.container():  # keeps its place, so that what stands below stays as it w
         edited = "1 number" if len(setup.edits) == 1 else f"{len(setup.edits)} numbers"
         st.caption(f"You changed {edited} by hand. “Edit the numbers” below undoes it.")
 
-no_numbers = view.trained or (setup.stage == "tokens" and setup.source == "random")  # of one's own, yet
-told = stage.read(view) if no_numbers else f"{whose_untrained_numbers(setup)} {stage.read(view)}"
+untrained = setup.stage == "embeddings" and not view.trained  # said once, where the first numbers are
+told = f"{whose_untrained_numbers(setup)} {stage.read(view)}" if untrained else stage.read(view)
 ui.page_reading(
     told,
     stage.formula(view),
-    f"{stage.title} · {stage_shape(view, stage)}",
+    stage_shape(view, stage),
     beside=None if view.trained else lambda: sentence_in_a_trained_model(setup),
 )
 
@@ -156,9 +156,9 @@ if footnote := stage_footnote(view, stage):
 
 
 def cell_tab():
-    """Draw the products that add up to the chosen cell."""
+    """Draw the products that add up to the chosen cell, or write the sum that it is."""
     if stage.explain is None:
-        st.caption("Nothing is added up at this step. Choose a cell at a later step to see how its number comes about.")
+        st.markdown(stage.sum_up(view))
     else:
         st.caption(stage.explained)
         ui.page_figure(charts.beside(stage.explain(view)), f"cell.{setup.stage}.{setup.matrix}")
@@ -169,6 +169,6 @@ SHOWN = {
     "edit": lambda: walk_editor(page, example),
     "code": lambda: ui.page_code(page, codes),
 }
-ui.page_tabs(page, TABS, SHOWN)
+ui.page_tabs(page, {name: label for name, label in TABS.items() if name != "cell" or stage.has_cell(view)}, SHOWN)
 ui.page_sources(page)
 ui.page_next(page)

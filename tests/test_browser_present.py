@@ -1,6 +1,7 @@
 """A talk: title and figure alone fill the screen, keys walk it, a second window follows, and phones find the screen."""
 
 import re
+from urllib.parse import urlencode
 
 import pytest
 from driving import PAGES
@@ -160,10 +161,10 @@ def test_on_a_phone_buttons_walk_a_talk_and_a_figure_is_scrolled(server, chromiu
 
 
 def test_the_speakers_window_follows_a_story_and_leads_it(visit):  # noqa: F811
-    screens = story_that_comes_along("ten_minutes").screens
-    number = next(at for at, screen in enumerate(screens, 1) if screen.page == "masks")
+    screens = story_that_comes_along("why_attention").screens
+    number = next(at for at, screen in enumerate(screens, 1) if screen.page == "step_by_step") - 1
     here, following = screens[number - 1 : number + 1]
-    page = visit.go("masks", f"?story=ten_minutes&screen={number}", figures=2)
+    page = visit.go("bottleneck", f"?{urlencode(here.query)}&story=why_attention&screen={number}")
     with page.expect_popup() as opening:
         page.get_by_role("button", name="Speaker's window").click()
     speaker = opening.value
@@ -174,21 +175,22 @@ def test_the_speakers_window_follows_a_story_and_leads_it(visit):  # noqa: F811
     page.get_by_role("button", name="Present").click()
     expect(speaker.locator("#title")).to_have_text(here.title)
     expect(speaker.locator("#place")).to_have_text(f"{number} of {len(screens)}")
-    notes = [here.sentence, f"To do: {here.task.do}", re.compile(f"^To guess: .* It is {here.guess.answer}[.]")]
-    expect(speaker.locator("#notes p")).to_have_text(notes)
+    expect(speaker.locator("#notes p")).to_have_text([here.sentence, f"To do: {here.task.do}"])
     expect(speaker.locator("#next")).to_have_text(following.title)
     expect(speaker.get_by_role("img")).to_be_visible()
     address = speaker.locator("#address")
-    expect(address).to_have_text(re.compile(rf"/masks\?story=ten_minutes&screen={number}$"))
+    expect(address).to_have_text(re.compile(rf"/bottleneck\?tab=published.*&story=why_attention&screen={number}$"))
     expect(speaker.locator("#warning")).to_have_text(re.compile("^(The server was|Phones must be|This machine is)"))
     speaker.keyboard.press("PageDown")
-    visit.wait_for_link(present="1", story="ten_minutes", screen=str(number + 1))
+    visit.wait_for_link(present="1", story="why_attention", screen=str(number + 1))
     assert presented_faults(page, (1280, 720)) == []
     expect(speaker.locator("#title")).to_have_text(following.title)
+    guess = re.compile(rf"^To guess: .* It is {following.guess.answer}[.]")
+    expect(speaker.locator("#notes p")).to_have_text([following.sentence, f"To do: {following.task.do}", guess])
     page.keyboard.press("ArrowLeft")  # to another step than the story's words speak of
     expect(speaker.locator("#title")).to_have_text("How does one word look at the others?")
     expect(page.locator(".attn-story")).to_have_count(0)
-    expect(page.locator("[data-said]")).to_have_text("Weights. Who looks at whom?")
+    expect(page.locator("[data-said]")).to_have_text("Masked. Who may look at whom?")
     speaker.keyboard.press("b")
     expect(page.locator(".attn-cover")).to_be_visible()
     expect(speaker.locator("#cover")).to_have_text("The screen is black.")

@@ -19,19 +19,37 @@ def test_a_story_is_walked_within_a_page_and_says_so_in_the_address(visit):  # n
     expect(card).to_contain_text("To do:")
     page.get_by_test_id("stMain").get_by_text("Key", exact=True).first.click()
     expect(card).to_contain_text("Done:")
-    expect(card).to_contain_text("1 of 12 done")
+    expect(card).to_contain_text("1 of 11 done")
     page.get_by_role("link", name="Next screen: Every query meets every key.").click()  # at the foot
     visit.wait_for_link(stage="products", story="ten_minutes", screen="4", done="2")
     settled(page)
     page.reload()
     settled(page)
-    expect(card).to_contain_text("4 of 14 · 1 of 12 done")
+    expect(card).to_contain_text("4 of 14 · 1 of 11 done")
     top = page.locator('[data-testid="stVegaLiteChart"]').first.bounding_box()["y"]
     assert top < 500  # the figure is in view under the card
 
 
+def test_what_a_screen_is_about_stands_alone_until_the_rest_is_asked_for(visit):  # noqa: F811
+    page = visit.go("softmax", "?tab=scaling&story=ten_minutes&screen=9")
+    charts = page.locator('[data-testid="stVegaLiteChart"]:visible')
+    expect(charts).to_have_count(1)
+    expect(page.get_by_text("Sources", exact=True)).to_be_visible()
+    expect(page.get_by_role("tab", name="Gradient")).to_be_hidden()
+    page.get_by_text("Show the rest of this page").click()
+    expect(page.get_by_role("tab", name="Gradient")).to_be_visible()
+    expect(charts).to_have_count(2)
+
+
+def test_the_keys_of_a_step_take_the_story_along_though_its_buttons_are_away(visit):  # noqa: F811
+    page = visit.go("step_by_step", "?stage=weights&cell=5,2&story=ten_minutes&screen=7")
+    expect(page.get_by_role("button", name="Step on")).to_be_hidden()
+    page.keyboard.press("ArrowRight")
+    visit.wait_for_link(stage="context", story="ten_minutes", screen="8")
+
+
 def test_the_ways_of_a_last_screen_stand_in_one_row(visit):  # noqa: F811
-    page = visit.go("home", "?layer=6&head=12&story=ten_minutes&screen=14&done=1,2")
+    page = visit.go("cost", "?story=ten_minutes&screen=14&done=1,2")
     page.set_viewport_size({"width": 1280, "height": 720})
     settled(page)
     card = page.locator(".st-key-story_ways")
@@ -41,7 +59,7 @@ def test_the_ways_of_a_last_screen_stand_in_one_row(visit):  # noqa: F811
 
 
 def test_a_window_measured_while_a_link_is_followed_does_not_call_the_old_page(visit):  # noqa: F811
-    page = visit.go("step_by_step", "?stage=context&story=ten_minutes&screen=10")
+    page = visit.go("step_by_step", "?stage=context&story=ten_minutes&screen=8")
     page.locator(".st-key-story_card").get_by_role("link", name="Next screen").evaluate(
         """(link) => {
             const seen = new ResizeObserver(() => {
@@ -55,9 +73,9 @@ def test_a_window_measured_while_a_link_is_followed_does_not_call_the_old_page(v
             seen.observe(document.querySelector('[data-testid="stMainBlockContainer"]'));
         }"""
     )
-    page.wait_for_url("**/heads?*")
+    page.wait_for_url("**/softmax?*")
     settled(page)
-    expect(page.get_by_role("heading", name="Heads")).to_be_visible()
+    expect(page.get_by_role("heading", name="How do scores become weights?")).to_be_visible()
     assert "The link holds" not in page.get_by_test_id("stMain").inner_text()
 
 

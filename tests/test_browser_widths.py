@@ -371,7 +371,7 @@ def test_a_phone_on_its_side_shows_a_matrix_whole_with_its_numbers(server, chrom
 def test_a_window_of_a_dark_page_has_words_that_can_be_read(server, chromium):
     with looking(chromium, 390, 844, touched=True) as page:
         page.emulate_media(color_scheme="dark")
-        page.goto(f"{server}/?layer=6&head=12&story=ten_minutes&screen=14&done=1,2")
+        page.goto(f"{server}/cost?story=ten_minutes&screen=14&done=1,2")
         settled(page)
         page.get_by_role("button", name="Hand in").tap()
         window = page.get_by_role("dialog")

@@ -776,6 +776,31 @@ def test_the_numbers_in_the_sentences_of_step_by_step():
     assert f"number 3 of it is {number((weights @ value)[4, 2])}." in told["context"]
 
 
+def test_a_cell_that_is_a_sum_of_few_is_written_as_one():
+    e = examples.worked_example()
+    scaled = number((((e.x @ e.w_q) @ (e.x @ e.w_k).T) / 2**0.5)[0, 5])
+    masked = {"stage": "masked", "cell": "0,5"}
+    assert any(f"**{scaled} + (−∞) = −∞**: to what is hidden" in text for text in said(opened("step_by_step", masked)))
+    assert any(f"**{scaled} + 0 = {scaled}**" in text for text in said(opened("step_by_step", masked, mask="none")))
+    biased = compute_walk(from_link(SETUPS["step_by_step"], {"positions": "alibi"})[0], None, 800, 400)[0].steps
+    added = number((biased.biased - biased.scores)[5, 2])
+    told = " ".join(said(opened("step_by_step", stage="masked", cell="5,2", positions="alibi")))
+    assert f"**{number(biased.scores[5, 2])} + ({added}) + 0 = {number(biased.biased[5, 2])}**" in told
+    placed = compute_walk(from_link(SETUPS["step_by_step"], {"positions": "sinusoidal"})[0], None, 800, 400)[0].steps
+    told = " ".join(said(opened("step_by_step", stage="embeddings", cell="5,1", positions="sinusoidal")))
+    assert f"{number(placed.added[5, 1])} = {number(placed.inputs[5, 1])}**: the token's own number" in told
+    for link in ({}, {"stage": "embeddings"}):  # where a cell is no sum there is no tab for it
+        assert [tab.label for tab in opened("step_by_step", link).tabs] == ["Edit the numbers", "Code"]
+
+
+def test_the_usual_divisor_is_said_with_its_reason():
+    assert "divided by $\\sqrt{d_k} = \\sqrt{2}$ = 1.41, as each query has 2 numbers:" in " ".join(
+        said(opened("step_by_step", stage="scaled"))
+    )
+    told = " ".join(said(opened("step_by_step", stage="scaled", divisor="d_k")))
+    assert "as each query has" not in told
+
+
 def test_a_cell_of_a_large_head_is_read():
     result = compute_heads_page(HeadsSetup(mask="causal"))
     weights = result.steps.weights[1]

@@ -142,19 +142,14 @@ def test_a_tied_key_gives_the_mean():
 
 def test_what_dividing_keeps_and_why_the_derivative_rises_first_without_it():
     found = [saturation(d_k, np.random.default_rng(0), num_draws=600) for d_k in (1, 4, 16, 64, 256, 1024)]
-    (undivided, divided), largest = (
-        zip(*(row.slope for row in found), strict=True), [row.largest[1] for row in found],
-    )  # fmt: skip
+    undivided, divided = zip(*(row.slope for row in found), strict=True)
     told = " ".join(said(check(opened("softmax", tab="scaling"))))
-    assert (
-        f"Divided by $\\sqrt{{d_k}}$, the largest weight stays between **{min(largest):.2f}** and "
-        f"**{max(largest):.2f}** and the derivative between **{min(divided):.3f}** and "
-        f"**{max(divided):.3f}**, whatever the width." in told
-    )
-    (*_, last), score = found, "a score has variance"
-    assert f"so {score} $d_k$: at $d_k$ = 1,024 it was measured as {last.variance:,.0f}" in told
+    *_, last = found
+    assert f"it falls to **{undivided[-1]:.3f}**, divided it stays between **{min(divided):.3f}** and " in told
+    assert f"the best gets **{last.largest[0]:.2f}** at $d_k$ = 1,024, and divided by" in told
+    assert f"the root of that: measured as **{last.variance**0.5:.1f}** at $d_k$ = 1,024." in told
     assert last.variance == pytest.approx(1024, rel=0.02)
-    assert f"{score} 1 again, here {last.variance / 1024:.2f}" in told
+    assert f"near 1, here {(last.variance / 1024) ** 0.5:.2f}, and the softmax" in told
     assert undivided[1] == max(undivided) > undivided[0]
     assert undivided[1] >= divided[1]
     assert undivided[2] < divided[2]

@@ -21,7 +21,7 @@ from attn.ui.sources import PAGE_SOURCES, source_in_markdown
 from attn.ui.state import PageState, as_text, choose_look, chosen_look
 from attn.ui.stories.card import judge_task, story_card, story_foot
 from attn.ui.stories.own import own_story_control
-from attn.ui.stories.running import story_now, walk_story
+from attn.ui.stories.running import story_now, story_speaks, walk_story
 from attn.ui.stories.story import TAB
 from attn.ui.take_away import figure_menu
 from attn.ui.terms import terms_help
@@ -49,6 +49,11 @@ _COLUMNS = 680  # pixels of a page, before figures are enlarged, with room for c
 _BELOW = "reading.below"  # where the session holds what of the first reading is drawn below the figure
 _LETTERS = {"query": "Q", "key": "K", "value": "V", "output": "Z"}
 
+_SPEAKS = "story.speaks"  # where the session holds whether the card of a story says what the page shows
+_STORYS_WAY = "<style>.st-key-page_path [data-testid='stElementContainer']:has(button[kind]) { display: none; }</style>"
+_FIRST_ALONE = """<style>
+.st-key-story_rest ~ :has(~ * .st-key-page_foot):not(:has([data-testid="stAlert"])) { display: none; }
+</style>"""
 _ARROW = (  # of what goes on beyond its frame
     "url(\"data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 8 16' fill='none' "
     "stroke='%237A8694' stroke-width='2' stroke-linecap='round' stroke-linejoin='round'%3E"
@@ -287,7 +292,10 @@ def begin_page(page, title, cls):
         measure_page_room()  # where another page holds this one, its sidebar is not even drawn
     st.title(title, anchor=False)
     story_card(state)
+    st.session_state[_SPEAKS] = story_speaks(state)
     st.session_state["story.first"] = _place_of_what_comes_first(page)
+    if st.session_state["story.first"]:
+        _rest_control()
     if missed := address_missed():
         st.warning(
             f"There is no page at {as_text('/' + shortened(missed))}, so this is Home. "
@@ -304,6 +312,13 @@ def _place_of_what_comes_first(page):
     """Return what a story's screen shows first, with a place for it under the card; None is the page's own order."""
     now = story_now()
     return (now.screen.first, st.container()) if now and now.screen.page == page and now.screen.first else None
+
+
+def _rest_control():
+    """Draw the switch that shows the rest of the page, whose figure or tab a story's screen is about."""
+    rest = st.toggle("Show the rest of this page", key="story_rest")
+    if not rest and not chosen_look().present:
+        st.html(_FIRST_ALONE)
 
 
 def _taken_to_the_top(what):
@@ -380,6 +395,8 @@ def page_path(state, name, stages):
         state.set(**{name: keys[at + step]})
 
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="page_path"):
+        if st.session_state.get(_SPEAKS):
+            st.html(_STORYS_WAY)  # the way on is then the story's, and these are for keys alone
         st.button(
             "Back", on_click=go, args=(-1,), disabled=at == 0, shortcut="Left",
             key=state.key("back"), help="One step back; the left arrow key does the same.",
@@ -389,7 +406,7 @@ def page_path(state, name, stages):
         )
         st.button(
             "Step on", on_click=go, args=(1,), disabled=at == len(keys) - 1, shortcut="Right",
-            type="secondary" if chosen_look().story else "primary",  # the way on is then the story's
+            type="secondary" if chosen_look().story else "primary",
             key=state.key("next"), help="To the next step; the right arrow key does the same.",
         )  # fmt: skip
 
@@ -423,14 +440,13 @@ def page_tabs(state, labels, shown):
     state : PageState
         Of a page whose Setup has a `tab`.
     labels : dict of str to str
-        Key -> label, in order.
+        Key -> label, in order; where the chosen one is not among them, the first is open.
     shown : dict of str to callable
         Key -> function without arguments that draws the tab; only that of the open one is called.
     """
-    chosen = state.get("tab")
+    chosen = state.get("tab") if state.get("tab") in labels else next(iter(labels))
     if place := _taken_to_the_top(TAB):
         with place:
-            st.caption(f"The tab {labels[chosen]}")
             shown[chosen]()
         shown = shown | {chosen: lambda: st.caption("This tab stands at the top, under the card of the story.")}
     remembered_tabs(f"{state.page}.tab.label", labels, shown, chosen, lambda name: state.set(tab=name))
@@ -518,14 +534,19 @@ def page_reading(sentence, formula=None, shapes=None, terms=(), beside=None):
     The formula stands beside the words, or below them where there is no room for both. The terms of the field that
     the sentence uses, and the others named in `terms`, are explained in its help. `beside` draws what stands beside
     the shapes. Of a page's first reading the shapes stand below the figure, which is to be seen first; on a phone, and
-    with words for a hall in a low window, the formula does so, too.
+    with words for a hall in a low window, the formula does so, too. While the card of a story says what is to be seen,
+    the first reading is folded away below its figure.
     """
     first = st.session_state.get(_BELOW) is _nothing
+    folded = first and st.session_state.get(_SPEAKS)
     low = (window_low_for_hall() or page_held()) and first
-    words, mathematics = page_columns([3, 2]) if formula and not low else (st.container(), st.container())
-    words.markdown(sentence, help=terms_help(sentence, *terms))
-    if formula and not low:
-        mathematics.latex(formula)
+
+    def say():
+        words, mathematics = page_columns([3, 2]) if formula and not low else (st.container(), st.container())
+        words.markdown(sentence, help=terms_help(sentence, *terms))
+        if formula and not low:
+            mathematics.latex(formula)
+        return words
 
     def rest(words=st):
         if shapes and not beside:
@@ -536,7 +557,11 @@ def page_reading(sentence, formula=None, shapes=None, terms=(), beside=None):
             with st.container(horizontal=True, vertical_alignment="center", gap="small"):
                 st.caption(shapes, width="content")
                 beside()
+        if folded:
+            with st.expander("More about this figure"):
+                say()
 
+    words = None if folded else say()
     if first:
         st.session_state[_BELOW] = rest
     else:
@@ -676,5 +701,6 @@ def page_next(state):
 def page_sources(state):
     """Name and link what a page stands on; only the way on comes below."""
     end_embedding()
-    st.divider()
-    st.markdown("\n".join(["**Sources**", "", *map(source_in_markdown, PAGE_SOURCES[state.page])]))
+    with st.container(key="page_foot"):
+        st.divider()
+        st.markdown("\n".join(["**Sources**", "", *map(source_in_markdown, PAGE_SOURCES[state.page])]))

@@ -1,5 +1,6 @@
 """Softmax: from a row of scores to weights, what that does to gradients, and the code for it."""
 
+import math
 import re
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -304,19 +305,27 @@ def softmax_page_scaling_picture(found):
     return charts.beside(*drawn)
 
 
-def softmax_page_scaling_words(found):
-    """Say what the pictures show, with the numbers at both ends."""
+def softmax_page_scaling_reason(found):
+    """Say why scores are divided by the root, with what was measured of the widest queries and keys."""
+    last = analysis.Saturation(*found[-1])
+    spread = math.sqrt(last.variance)
+    return (
+        "Why divide by the root? A score adds up $d_k$ products, so it grows like $\\sqrt{d_k}$. With random queries "
+        "and keys each product has variance 1, so a score has variance $d_k$, and its spread, the standard deviation, "
+        f"is the root of that: measured as **{spread:.1f}** at $d_k$ = {last.d_k:,}. Divided by $\\sqrt{{d_k}}$ it "
+        f"stays near 1, here {spread / math.sqrt(last.d_k):.2f}, and the softmax does not give everything to one key."
+    )
+
+
+def softmax_page_scaling_seen(found, keys):
+    """Say what each of the two pictures shows, with the numbers at the widest queries and keys."""
     rows = [analysis.Saturation(*row) for row in found]
     last = rows[-1]
     return (
-        "Why divide by the root? A score is a sum of $d_k$ products. With random queries and keys each product has "
-        f"variance 1, so a score has variance $d_k$: at $d_k$ = {last.d_k:,} it was measured as "
-        f"{last.variance:,.0f}. Its standard deviation is the root of that. Divided by $\\sqrt{{d_k}}$, a score has "
-        f"variance 1 again, here {last.variance / last.d_k:.2f}. Undivided, scores lie so far apart that one key gets "
-        f"nearly everything. The largest weight grows to **{last.largest[0]:.2f}**, and the derivative, by "
-        f"which a model learns, shrinks to **{last.slope[0]:.3f}**. Divided by $\\sqrt{{d_k}}$, the largest weight "
-        f"stays {_between([row.largest[1] for row in rows], 2)} and the derivative "
-        f"{_between([row.slope[1] for row in rows], 3)}, whatever the width."
+        f"**Largest weight:** of {keys} keys the best gets **{last.largest[0]:.2f}** at $d_k$ = {last.d_k:,}, and "
+        f"divided by $\\sqrt{{d_k}}$ **{last.largest[1]:.2f}**. **Size of the derivative:** how far the weights move "
+        "when a score does, and so how much the model can still learn from them. Undivided it falls to "
+        f"**{last.slope[0]:.3f}**, divided it stays {_between([row.slope[1] for row in rows], 3)}."
     )
 
 

@@ -1,5 +1,7 @@
 """The card of a running story on every page: where one is, what is to be seen and done, the way back and on."""
 
+import re
+
 import streamlit as st
 
 from attn.ui.menu import HOME
@@ -17,7 +19,7 @@ from attn.ui.stories.running import (
     story_now,
     story_that_comes_along,
 )
-from attn.ui.width import page_width
+from attn.ui.width import page_held, page_width
 from attn.words import capital
 
 _BESIDE = 680  # pixels of a page with room for what is to do beside what is to be seen
@@ -158,7 +160,12 @@ def _has_work(now):
 def _draw_task(task, done):
     """Draw what is to be done, or that it was."""
     sign = ":green[:material/check_circle:] **Done:**" if done else ":material/radio_button_unchecked: **To do:**"
-    st.markdown(f"{sign} {as_text(task.do)}")
+    st.markdown(f"{sign} {as_text(_within_reach(task.do))}")
+
+
+def _within_reach(told):
+    """Add where the controls are on a phone, where none are in sight."""
+    return re.sub("([Aa]mong the controls)", r"\1 (under “Menu, controls”)", told, count=1) if page_held() else told
 
 
 def _draw_guess(now):

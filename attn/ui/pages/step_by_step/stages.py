@@ -142,6 +142,11 @@ class Stage(NamedTuple):
     explain: Callable  # View -> chart of the chosen cell, or None
     result: Callable  # View -> the matrix whose cells can be chosen
     square: bool = False  # whether its columns are tokens
+    sum_up: Callable = lambda view: ""  # View -> the chosen cell as a sum of few, or nothing
+
+    def has_cell(self, view):
+        """Return whether it is shown how the chosen cell comes about."""
+        return self.explain is not None or bool(self.sum_up(view))
 
     @property
     def explained(self):
@@ -152,8 +157,7 @@ class Stage(NamedTuple):
                 "chosen cell is marked."
             )
         return (
-            "The two lists of numbers stand above one another. Below them is what each pair multiplies to, and how "
-            "these products add up, one after the other, to the number in the chosen cell"
+            "Each pair of numbers is multiplied, and these products add up, one after the other, to the chosen cell"
             + (", before it is divided." if self.label == "Scaled" else ".")
         )
 
@@ -334,7 +338,7 @@ def _read_tokens(view):
     return (
         f"A model reads a sentence piece by piece. This one is cut into **{count} tokens**. A token is a word, a piece "
         f"of a word or a punctuation mark; {'here all are words, and ' * whole}{again}. Each token gets a row of its "
-        "own in every matrix that follows. “Step on” leads there."
+        "own in every matrix that follows."
     )
 
 
@@ -405,15 +409,28 @@ def _read_scaled(view):
     if view.divisor_name == "none":
         return (
             "The more numbers queries and keys have, the larger their scores, until one token takes all attention. "
-            f"Here they are not divided, and {number(s.scores[row, column])} stays as it was. So does their standard "
-            f"deviation, {number(s.scores.std())}."
+            f"Here they are not divided, and {number(s.scores[row, column])} stays as it was. So does their spread "
+            f"(the standard deviation), {number(s.scores.std())}."
         )
     return (
         "The more numbers queries and keys have, the larger their scores, until one token takes all attention. "
-        f"So scores are divided: {number(s.products[row, column])} by {number(view.divisor)} is "
-        f"{number(s.scores[row, column])}. Their standard deviation was {number(s.products.std())} and is now "
-        f"{number(s.scores.std())}."
+        f"So scores are divided{_divisor_in_words(view)}: {number(s.products[row, column])} by {number(view.divisor)} "
+        f"is {number(s.scores[row, column])}. Their spread (the standard deviation) was {number(s.products.std())} and "
+        f"is now {number(s.scores.std())}."
     )
+
+
+def _divisor_in_words(view):
+    """Say what the usual divisor is here, and why."""
+    d_k = view.steps.query.shape[1]
+    if view.divisor_name != "sqrt_d_k":
+        return ""
+    return f" by $\\sqrt{{d_k}} = \\sqrt{{{d_k}}}$ = {number(view.divisor)}, as each query has {_numbers(d_k)}"
+
+
+def _numbers(count):
+    """Say how many numbers there are."""
+    return f"{count} number{'s' * (count > 1)}"
 
 
 def _read_masked(view):
@@ -449,6 +466,39 @@ def _read_context(view):
         f"weight, are added up. The sum is its context, a new list of numbers; number {column + 1} of it is "
         f"{number(view.steps.context[row, column])}."
     )
+
+
+def _sum_up_positions(view):
+    """Write a number of the input as that of the token and that of its position."""
+    (row, column), s = view.cell, view.steps
+    if not s.added.any():
+        return ""
+    summands = (s.x[row, column], s.added[row, column])
+    return f"{_sum_of(summands, s.inputs[row, column])}: the token's own number, and that of its position."
+
+
+def _sum_up_mask(view):
+    """Write a masked score as the score, what positions add to it, and what the mask adds."""
+    (row, column), s = view.cell, view.steps
+    hidden = view.hidden[row, column]
+    bias = s.biased[row, column] - s.scores[row, column]
+    summands = (s.scores[row, column], *((bias,) if (s.biased != s.scores).any() else ()), -np.inf if hidden else 0)
+    of, adds = "what may be seen", "0, so the score stays as it is"
+    if hidden:
+        of, adds = "what is hidden", "−∞. So the sum is −∞, of which the softmax makes 0"
+    return f"{_sum_of(summands, s.masked_scores[row, column])}: to {of} the mask adds {adds}."
+
+
+def _sum_of(summands, total):
+    """Write a sum of few numbers, in bold."""
+    first, *others = (_in_a_sum(each) for each in summands)
+    return f"**{' + '.join([first.strip('()'), *others])} = {_in_a_sum(total).strip('()')}**"
+
+
+def _in_a_sum(value):
+    """Return a number as a summand: what is below 0 in parentheses."""
+    written = "−∞" if np.isneginf(value) else number(value)
+    return f"({written})" if value < 0 else written
 
 
 def _explain_project(view):
@@ -495,7 +545,7 @@ STAGES = {
     "embeddings": Stage(
         "Embeddings", "Each token becomes a vector",
         lambda v: r"X = E_t + P" if v.steps.added.any() else r"X = E_t",
-        _embeddings, _read_embeddings, None, lambda v: v.steps.x,
+        _embeddings, _read_embeddings, None, lambda v: v.steps.x, sum_up=_sum_up_positions,
     ),
     "projections": Stage(
         "Query, key, value", "Three views of every token", _projection_formula,
@@ -513,7 +563,7 @@ STAGES = {
     "masked": Stage(
         "Masked", "Who may look at whom?",
         lambda v: rf"S_\mathrm{{masked}} = S{_bias(v)} + M,\quad M_{{ij}} \in \{{0, -\infty\}}",
-        _masked, _read_masked, None, lambda v: v.steps.scores, True,
+        _masked, _read_masked, None, lambda v: v.steps.scores, True, _sum_up_mask,
     ),
     "weights": Stage(
         "Weights", "Who looks at whom?", _softmax_formula,
