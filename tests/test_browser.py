@@ -230,7 +230,7 @@ def test_a_number_is_typed_into_a_matrix(visit):
     expect(tools.get_by_role("button", name="Close fullscreen")).to_be_visible()
     page.keyboard.press("Escape")
     expect(matrices).to_be_in_viewport()
-    expect(visit.cell(0, 0)).to_have_attribute("aria-label", re.compile("value: 7.5"))
+    expect(visit.cell(0, 0)).to_have_attribute("aria-label", re.compile("number: 7.5"))
     visit.cell(0, 0).hover(force=True)  # its number lies over it
     figure, signs = page.get_by_test_id("stVegaLiteChart").first, page.get_by_test_id("stElementToolbar").first
     assert signs.bounding_box()["y"] >= figure.bounding_box()["y"] + figure.bounding_box()["height"]  # above are words

@@ -229,6 +229,12 @@ class TestScale:
         assert '"\\u2265 1.5"' in legend["labelExpr"]
         assert legend["title"] == "weight"
 
+    @pytest.mark.parametrize(("kind", "name"), [("weights", "weight"), ("signed", "number"), ("magnitude", "size")])
+    def test_a_number_is_no_value_in_the_field_s_sense(self, kind, name):
+        drawn = map_of(np.array([[0.5, 1.0]]), kind=kind, axes=("value", "dimension"))["layer"][0]["encoding"]
+        assert drawn["color"]["legend"]["title"] == name
+        assert [field["title"] for field in drawn["tooltip"]] == ["value", "dimension", name]
+
     @pytest.mark.parametrize(("kind", "name"), [("signed", "difference"), ("magnitude", "size")])
     def test_where_all_is_zero_the_legend_names_no_other_number(self, kind, name):
         def legend(values, **scale):

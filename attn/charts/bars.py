@@ -56,7 +56,7 @@ def bars(
     shares : bool, default False
         Whether the numbers are probabilities, which are written as per cent.
     scale : Scale, optional
-        Its end, whether lengths are logarithmic, which signed ones never are, and what a value is called.
+        Its end, whether lengths are logarithmic, which signed ones never are, and what a number is called.
     pick : Pick, optional
         Which bar is marked. Its selection tells which was chosen, as ``{"row": i}`` counted from 0.
 

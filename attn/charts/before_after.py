@@ -45,7 +45,7 @@ def pairs(
     shares : bool, default False
         Whether the numbers are probabilities, which are written as per cent.
     scale : Scale, optional
-        Its end, by default the largest size, and what a value is called.
+        Its end, by default the largest size, and what a number is called.
     pick : Pick, optional
         Which pair is marked. Its selection tells which was chosen, as ``{"row": i}`` counted from 0.
 
@@ -62,7 +62,7 @@ def pairs(
     if not both.size:
         return message("Nothing to show.", theme, title)
     scale = colour_scale(
-        both, theme, "signed" if (both < 0).any() else "magnitude", scale.limit, name=scale.name or "value"
+        both, theme, "signed" if (both < 0).any() else "magnitude", scale.limit, name=scale.name or "number"
     )
     ticks = Ticks((np.arange(len(both)) + 0.5).tolist(), [shorten_label(str(label), _LONGEST) for label in labels], 0)
     width, (zero, *end) = bar_lengths(np.append(0, both), scale, width)

@@ -24,7 +24,7 @@ class Scale:
     log : bool, default False
         Logarithmic, over four powers of ten.
     name : str, optional
-        What a value is called, in the legend and under the pointer.
+        What a number is called, in the legend and under the pointer.
 
     Examples
     --------

@@ -120,15 +120,15 @@ def least_plane(size, cells=LEAST_PLOT):
 def plane_tooltip(*fields):
     """Return what the pointer says: pairs of a field and what it is called.
 
-    A browser keeps one field of a name: what has the name of an axis, such as "value", is called a number.
+    A browser keeps one field of a name: a second one of two axes that are called alike is the other.
 
     Examples
     --------
-    >>> [field["title"] for field in plane_tooltip(("across", "value"), ("shown", "value"))]
-    ['value', 'number']
+    >>> [field["title"] for field in plane_tooltip(("down", "position"), ("across", "position"), ("shown", "score"))]
+    ['position', 'other position', 'score']
     """
     titles = [title for _, title in fields]
-    titles = ["number" if title in titles[:at] else title for at, title in enumerate(titles)]
+    titles = [f"other {title}" if title in titles[:at] else title for at, title in enumerate(titles)]
     return [mark_channel(f"{field}:N", title=title) for (field, _), title in zip(fields, titles, strict=True)]
 
 

@@ -21,7 +21,7 @@ class ColourScale:
     limit: float
     log: bool
     theme: Theme
-    name: str  # what a value is called
+    name: str  # what a number is called
     exceeded: bool = False  # some value lies beyond the limit
     flat: bool = False  # every value is 0, and no limit was asked for: the colours stand for no numbers
 
@@ -148,7 +148,7 @@ def colour_scale(values, theme, kind="weights", limit=None, log=False, shown=Non
     shown : ndarray of bool, optional
         Which values count.
     name : str, optional
-        What a value is called.
+        What a number is called.
 
     Raises
     ------
@@ -165,5 +165,5 @@ def colour_scale(values, theme, kind="weights", limit=None, log=False, shown=Non
     flat = limit is None and kind != "weights" and not log and largest == 0
     if limit is None:
         limit = 1.0 if kind == "weights" else largest or 1.0
-    name = name or {"weights": "weight", "signed": "value", "magnitude": "size"}[kind]
+    name = name or {"weights": "weight", "signed": "number", "magnitude": "size"}[kind]
     return ColourScale(kind, float(limit), log, theme, name, largest > limit * (1 + 1e-6), flat)

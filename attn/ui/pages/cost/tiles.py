@@ -151,8 +151,7 @@ def _so_far(mine, row, whole, theme):
     return charts.heatmap(
         values, ["so far", "whole matrix"], charts.counted(_D), theme, kind="signed",
         title=f"Output of query {row + 1}",
-        size=(int(min(page_share(0.5, beside=160), page_width() - _NAMES, 420)), 120), axes=("", "number"),
-        scale=charts.Scale(name="number"),
+        size=(int(min(page_share(0.5, beside=160), page_width() - _NAMES, 420)), 120), axes=("", "dimension"),
         style=charts.Style(square=False),
     )  # fmt: skip
 

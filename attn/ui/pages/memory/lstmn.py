@@ -140,7 +140,7 @@ def _states(steps, labels):
         "state that it comes to."
     )
     columns = charts.counted(WIDTH)
-    options = {"kind": "signed", "scale": charts.Scale(1.0), "axes": ("", "number")}
+    options = {"kind": "signed", "scale": charts.Scale(1.0), "axes": ("", "dimension")}
     page_figure(
         charts.panels(
             page_theme(),

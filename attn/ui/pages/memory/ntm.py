@@ -120,7 +120,7 @@ def _picture(memory, steps, stages, cells, theme, room):
     return charts.panels(
         theme,
         room,
-        charts.panel(memory, labels, charts.counted(2), kind="signed", title="Memory", axes=("", "number")),
+        charts.panel(memory, labels, charts.counted(2), kind="signed", title="Memory", axes=("", "dimension")),
         charts.panel(steps.similarity[:, None], labels, ["cosine"], title="Match", axes=("", "with key"), **MATCH),
         "→",
         charts.panel(stages, labels, STAGES, title="Weights, step by step", axes=("", "step")),
@@ -183,7 +183,7 @@ def _write(setup, rows, weights, labels, wide):
         rf"{m}(i) = \tilde{{{m}}}(i) + w(i)\,a \end{{gathered}}",
     )
     limit = max(float(np.abs(part).max()) for part in (rows, *written)) or 1.0
-    options = {"kind": "signed", "scale": charts.Scale(limit), "axes": ("", "number")}
+    options = {"kind": "signed", "scale": charts.Scale(limit), "axes": ("", "dimension")}
     page_figure(
         charts.panels(
             page_theme(),

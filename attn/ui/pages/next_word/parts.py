@@ -189,16 +189,15 @@ def _embedding(walked):
         return None, f"The row of token {id:,} in the table of all {len(model.embedding):,} tokens has {has}"
 
     formula = "x_i = E_{t_i} + P_i" if isinstance(model, gpt2.GPT2) else "x_i = E_{t_i}"
-    return Opened("Embeddings", states, _counted(states), "number", formula, explain, part_values.embeddings)
+    return Opened("Embeddings", states, _counted(states), "dimension", formula, explain, part_values.embeddings)
 
 
 def _normalised(walked, title, before, made, norm):
     """Return what a norm makes of states."""
     after = walked.of(made)
     if norm is None:
-        return Opened(
-            title, after, _counted(after), "number", "z = x", lambda row, column: (None, "It is read as it is."), made
-        )
+        as_it_is = None, "It is read as it is."
+        return Opened(title, after, _counted(after), "dimension", "z = x", lambda row, column: as_it_is, made)
     model, is_layer_norm = walked.language.model, isinstance(walked.language.model, gpt2.GPT2)
 
     def explain(row, column):
@@ -220,7 +219,7 @@ def _normalised(walked, title, before, made, norm):
         r"z = \frac{x - \bar x}{\sqrt{\mathrm{var}(x) + \epsilon}}\, g + b" if is_layer_norm
         else r"z = \frac{x}{\sqrt{\overline{x^2} + \epsilon}}\, g"
     )  # fmt: skip
-    return Opened(title, after, _counted(after), "number", formula, explain, made)
+    return Opened(title, after, _counted(after), "dimension", formula, explain, made)
 
 
 def _attention_read(walked):
@@ -264,7 +263,7 @@ def _projected(walked, role, made, factors, head):
     formula = formula if turned else formula.replace(r"R_i\,(", "").replace(r"R_j\,(", "").replace(")", "")
     title = {"query": "Queries", "key": "Keys", "value": "Values"}[role]
     title = f"{title} of {of}, layer {walked.setup.layer}"
-    return Opened(title, values, _counted(values), "number", formula, explain, made)
+    return Opened(title, values, _counted(values), "dimension", formula, explain, made)
 
 
 def _query(walked):
@@ -325,7 +324,7 @@ def _context(walked):
         return Terms(left, right, names, part_values.context_factors, walked.labels), told
 
     title = f"Context of head {head + 1}, layer {walked.setup.layer}"
-    return Opened(title, context, _counted(context), "number", "Z = A\\,V", explain, part_values.head_context)
+    return Opened(title, context, _counted(context), "dimension", "Z = A\\,V", explain, part_values.head_context)
 
 
 def _head_adds(walked):
@@ -341,7 +340,7 @@ def _head_adds(walked):
         return Terms(left, right, names, part_values.head_adds_factors), told
 
     title = f"What head {head + 1} of layer {walked.setup.layer} adds"
-    return Opened(title, added, _counted(added), "number", "Z_h\\,W^O_h", explain, part_values.head_adds)
+    return Opened(title, added, _counted(added), "dimension", "Z_h\\,W^O_h", explain, part_values.head_adds)
 
 
 def _inner(walked):
@@ -376,7 +375,7 @@ def _inner(walked):
         else r"h = \mathrm{act}(z W_{gate}) \odot (z W_{up})"
     )  # fmt: skip
     title = f"Inner layer of the feed-forward network, layer {walked.setup.layer}"
-    return Opened(title, inner, _counted(inner), "number", formula, explain, part_values.inner_layer)
+    return Opened(title, inner, _counted(inner), "dimension", formula, explain, part_values.inner_layer)
 
 
 def _feed_forward_adds(walked):
@@ -396,7 +395,7 @@ def _feed_forward_adds(walked):
         return Terms(left, right, names, part_values.feed_forward_factors), told
 
     title = f"What the feed-forward network of layer {walked.setup.layer} adds"
-    return Opened(title, added, _counted(added), "number", r"h\,W_2", explain, part_values.feed_forward_adds)
+    return Opened(title, added, _counted(added), "dimension", r"h\,W_2", explain, part_values.feed_forward_adds)
 
 
 def _sum_of_attention(walked):
@@ -411,7 +410,7 @@ def _sum_of_attention(walked):
         return Summands(["came in", "attention"], np.array(values, dtype=float), summands), told
 
     title = f"The residual stream after the attention of layer {walked.setup.layer}"
-    return Opened(title, summed, _counted(summed), "number", "x + a", explain, part_values.after_attention)
+    return Opened(title, summed, _counted(summed), "dimension", "x + a", explain, part_values.after_attention)
 
 
 def _sum(walked):
@@ -426,7 +425,7 @@ def _sum(walked):
         return Summands(["came in", "attention", "feed-forward"], np.array(values, dtype=float), summands), told
 
     title = f"The residual stream after layer {walked.setup.layer}"
-    return Opened(title, output, _counted(output), "number", "y = x + a + f", explain, part_values.after_layer)
+    return Opened(title, output, _counted(output), "dimension", "y = x + a + f", explain, part_values.after_layer)
 
 
 def _logits(walked):
