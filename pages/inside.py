@@ -278,9 +278,10 @@ SHOWN = {
     "rollout": rollout_tab,
     "code": lambda: ui.page_code(page, codes()),
 }
-told = inside_one_query_reading(setup, together[row, :n_k], rows[row], columns, what)
+grey = () if hidden is None else hidden[row]
+told = inside_one_query_reading(setup, together[row], rows[row], columns, column, grey, what)
 if setup.measure == "weight" and len(heads) == 1:
-    told += strongest_look_in_words(setup, layer, level, row, columns[together[row, :n_k].argmax()])
+    told += strongest_look_in_words(setup, layer, level, row, columns[column])
 st.markdown(told)
 model_name = source[0].name if models.is_in_numpy(source[0]) else source[0]
 why_link((model_name, *source[1:]), loaded.family, setup.layer, setup.head, setup.cell)

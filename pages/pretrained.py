@@ -102,6 +102,7 @@ if needs_exact_window(result.own):
     )
     part = result.part(*cut)
 position = part.position
+cell = part.cell(result.position(*result.nearest(setup.cell)))
 
 
 def table_of(side):
@@ -110,7 +111,7 @@ def table_of(side):
     return charts.csv(getattr(again, side), again.rows, again.columns)
 
 
-codes = partial(pretrained_page_code, setup, chosen, layer, part, scale, width, tallest)
+codes = partial(pretrained_page_code, setup, chosen, layer, part, cell, scale, width, tallest)
 ui.page_figure(
     partial(
         pretrained_page_picture,
@@ -120,6 +121,7 @@ ui.page_figure(
         part.hidden,
         part.rows,
         part.columns,
+        cell,
         scale,
         theme,
         width,

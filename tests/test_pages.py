@@ -723,7 +723,7 @@ def test_masks_say_where_nothing_can_leak():
 def test_a_difference_that_is_more_than_rounding_is_drawn(off_by, sign, limits):
     own, hidden, names = np.full((2, 2), 0.1), np.zeros((2, 2), dtype=bool), ["1 a", "2 b"]
     scratch = own + np.array([[0, off_by], [0, 0]])
-    picture = pretrained_page_picture(own, scratch, hidden, hidden, names, names, {}, charts.LIGHT, 900, 300)
+    picture = pretrained_page_picture(own, scratch, hidden, hidden, names, names, None, {}, charts.LIGHT, 900, 300)
     spec = charts.specification(picture)
     domains = [color["scale"]["domain"] for color in shades(spec)]
     assert sorted({(domain[0], domain[-1]) for domain in domains if domain[0] < 0}) == limits

@@ -1,14 +1,17 @@
 """The choice between pieces and words on the pages, and what follows it."""
 
+import json
+
 import numpy as np
 import pytest
-from driving import check, matrices, notes, opened, said, tables
+from driving import check, matrices, notes, opened, said, specs, tables
 
 from attn import charts, pretrained
 from attn.analysis.head_table import measure_each
 from attn.analysis.word_level import to_words
 from attn.pretrained.loading import smollm2
 from attn.ui.state import as_text
+from attn.words import share
 
 TEXT = "Unbelievably, tokenization of antidisestablishmentarianism isn't straightforward."
 NAMES = ["[CLS]", "Unbelievably", ",", "tokenization", "of", "antidisestablishmentarianism", "isn't"]
@@ -42,6 +45,39 @@ def test_pretrained_compares_words_and_judges_pieces(recording):
     assert "The two sides are compared piece by piece." in told
     assert "The mask hides pieces, not words" not in told
     assert not any("As words" in sentence for sentence in said(pieces))
+
+
+def framed(app):
+    """Return how many cells of a page stand in a frame, and the rows and columns of such cells."""
+    corners = [
+        table.iloc[0] for table in tables(app, "x", "x2", "y", "y2") if len(table) == 1 and len(table.columns) == 4
+    ]
+    places = [(int(one.y), int(one.x)) for one in corners if (one.x2 - one.x, one.y2 - one.y) == (1, 1)]
+    text = charts.LIGHT.text  # the colour of a frame around a cell
+    return json.dumps(specs(app)).count(f'"stroke": "{text}"'), set(places)
+
+
+@pytest.mark.parametrize(("page", "maps"), [("pretrained", 3), ("inside", 1)])
+@pytest.mark.parametrize(("level", "cell", "at"), [("pieces", "11,7", (11, 7)), ("words", "11,7", (5, 3))])
+def test_the_cell_that_a_sentence_names_stands_in_a_frame(recording, page, maps, level, cell, at):
+    broken = {"unscaled": "1"} if page == "pretrained" else {}  # so that there is a difference to draw
+    app = check(opened(page, text=TEXT, layer="4", head="2", level=level, cell=cell, **broken))
+    assert framed(app) == (maps + 1, {at, (3, 1)})  # and the head in the map of all heads
+    ours = shown(app, "From scratch, in numpy" if broken else "Head 2")[at[0]]
+    names = LABELS if level == "words" else charts.token_labels([token.text for token in recording.tokens])
+    query, most, key = (f"**{as_text(names[place])}**" for place in (at[0], ours.argmax(), at[1]))
+    told = f"{query} looks most at {most} ({share(ours.max())}), and at {key} ({share(ours[at[1]])})"
+    assert told in " ".join(said(app))
+
+
+def test_a_frame_is_where_the_picture_has_the_cell():
+    app = check(opened("pretrained", text=TEXT, cell="0,0", special="0", tab="code"))
+    assert framed(app) == (2, {(0, 0)})  # the first that is shown, which the sentence names
+    assert "Here **2 Un" in " ".join(said(app))
+    long = {"text": " ".join(["word"] * 90), "window": "20,30", "tab": "code"}
+    without, nowhere = framed(check(opened("pretrained", long, cell="2,50")))
+    assert nowhere == set()
+    assert framed(check(opened("pretrained", long, cell="40,50"))) == (without + 2, {(20, 20)})
 
 
 def test_the_query_tab_chooses_words():

@@ -5,13 +5,51 @@ import numpy as np
 from attn import charts
 from attn.charts.labels import number
 from attn.ui.page import page_theme
+from attn.ui.state import as_text
 from attn.ui.width import page_width
+from attn.words import share
 
 MOST_RANKED = 12  # keys, from the most looked at
 PRODUCTS_SENTENCE = (
     "The strip shows how a score comes about. The query and the key stand above one another, number by number. Each "
     "pair is multiplied, and the products add up, step by step, to the score before it is scaled."
 )
+
+
+def query_row_reading(weights, query, keys, column, hidden=(), verb="looks", preposition="at", say=share):
+    """Say where one token or word looks most, and of the chosen key, if that is another, how much it gets.
+
+    Parameters
+    ----------
+    weights : ndarray, shape (n_k,)
+    query : str
+        Its label.
+    keys : list of str
+    column : int
+        The chosen key.
+    hidden : sequence of bool, shape (n_k,), optional
+        True where a key is hidden: by a mask, or because it only fills a sound up.
+    verb, preposition : str
+        What the query does, as in "takes from".
+    say : callable
+        What a sentence says of a number.
+
+    Examples
+    --------
+    >>> query_row_reading(np.array([0.7, 0.3]), "it", ["animal", "street"], 1)
+    '**it** looks most at **animal** (0.70), and at **street** (0.30)'
+    >>> query_row_reading(np.array([1.0, 0.0]), "The", ["The", "cat"], 1, hidden=[False, True])
+    '**The** looks most at **The** (1); **cat** is hidden from it'
+    """
+    hides = np.array(hidden, dtype=bool) if len(hidden) else np.zeros(weights.shape, dtype=bool)
+    best = int(np.where(hides, -np.inf, weights).argmax())
+    most, chosen = (f"**{as_text(keys[at])}**" for at in (best, column))
+    told = f"**{as_text(query)}** {verb} most {preposition} {most} ({say(float(weights[best]))})"
+    if column == best:
+        return told
+    if hides[column]:
+        return f"{told}; {chosen} is hidden from it"
+    return f"{told}, and {preposition} {chosen} ({say(float(weights[column]))})"
 
 
 def query_row_left_out(weights, num_given):

@@ -19,6 +19,7 @@ from attn.ui.controls.model_and_text import (
     model_and_text_projections,
     text_in_view,
 )
+from attn.ui.controls.query_row import query_row_reading
 from attn.ui.controls.word_level import say_word_level
 from attn.ui.link import link_choice, link_place, link_span, link_wholes, shortened
 from attn.ui.media import PictureAndText
@@ -37,7 +38,7 @@ from attn.ui.width import (
     window_low_for_hall,
 )
 from attn.ui.word_level import WORD_LEVEL_CODE, word_level_labels_code
-from attn.words import share, small
+from attn.words import small
 
 ORDERS = {"highest": "Highest", "lowest": "Lowest"}
 MEASURES = {"weight": "Weight", "contribution": "Weight × value"}
@@ -488,7 +489,7 @@ def inside_reading(setup, tables, layer, level):
         st.caption(":material/filter_alt: The filter among the controls leaves this head out.")
 
 
-def inside_one_query_reading(setup, weights, query, keys, name):
+def inside_one_query_reading(setup, weights, query, keys, column, hidden, name):
     """Say where one token or word looks: its head on average, above the map, may look elsewhere.
 
     Parameters
@@ -499,16 +500,16 @@ def inside_one_query_reading(setup, weights, query, keys, name):
     query : str
         Its label.
     keys : list of str
+    column : int
+        The chosen key.
+    hidden : sequence of bool, shape (n_k,)
+        True where the picture is grey; empty where it is nowhere.
     name : str
         Of the head or heads in view.
     """
-    best = int(weights.argmax())
-    takes, say = ("looks most at", share) if setup.measure == "weight" else ("takes most from", number)
-    value = say(float(weights[best]))
-    return (
-        f"A head's average hides what its tokens do one by one. {name} in layer {setup.layer}: "
-        f"**{as_text(query)}** {takes} **{as_text(keys[best])}** ({value})."
-    )
+    taken = {} if setup.measure == "weight" else {"verb": "takes", "preposition": "from", "say": number}
+    looks = query_row_reading(weights, query, keys, column, hidden, **taken)
+    return f"A head's average hides what its tokens do one by one. {name} in layer {setup.layer}: {looks}."
 
 
 def inside_faint_lines(weights, query=None, key=None):

@@ -23,7 +23,12 @@ from attn.ui.controls.model_and_text import (
     strongest_look_in_words,
     text_in_view,
 )
-from attn.ui.controls.query_row import query_row_bars, query_row_left_out, query_row_products
+from attn.ui.controls.query_row import (
+    query_row_bars,
+    query_row_left_out,
+    query_row_products,
+    query_row_reading,
+)
 from attn.ui.controls.word_level import say_word_level
 from attn.ui.link import link_choice, link_flag, link_place, link_whole, shortened
 from attn.ui.minilm_in_numpy import head_numpy_code
@@ -33,7 +38,6 @@ from attn.ui.shown_code import LIGHT, Codes, Source, shown_code
 from attn.ui.state import as_text
 from attn.ui.width import page_cell, page_plot_height, page_width
 from attn.ui.word_level import WORD_LEVEL_CODE, WordLevel, word_level_labels_code, word_level_of
-from attn.words import share
 
 STARTS = {"recorded": "Its queries and keys", "input": "Its input"}
 TABS = {
@@ -117,6 +121,11 @@ class Compared(NamedTuple):
         """Return the positions in the text that a row and a column of the picture begin at."""
         down, across = self.level.places
         return down[self.row_places[row]], across[self.column_places[column]]
+
+    def cell(self, position):
+        """Return the row and column that begin at two positions in the text, or None if the picture has no such."""
+        cell = self.nearest(position)
+        return cell if self.position(*cell) == position else None
 
     def part(self, rows, columns):
         """Return the part of the picture that two slices cut out."""
@@ -352,20 +361,20 @@ def pretrained_page_reading(setup, loaded, recording, layer, result):
         "input": "the layer's input and the model's own matrices $W_Q$, $W_K$, $W_V$ and biases",
     }[setup.start]
     right = "They should be the same." if not setup.broken else "The computation here is broken, as you chose."
-    row, _ = result.nearest(setup.cell)
-    best = int(np.where(result.hidden[row], -np.inf, result.scratch[row]).argmax())
-    query, key = as_text(result.rows[row]), as_text(result.columns[best])
-    weight = result.scratch[row][best]
-    looks = f"looks most at **{key}** ({share(weight)})" if np.isfinite(weight) else "has weights that are no numbers"
+    row, column = result.nearest(setup.cell)
+    weights, query = result.scratch[row], result.rows[row]
+    looks = f"**{as_text(query)}** has weights that are no numbers"
+    if np.isfinite(weights).all():
+        looks = query_row_reading(weights, query, result.columns, column, result.hidden[row])
     say_if_model_untrained(loaded)
     told = (
         f"The attention of a real model, computed twice: layer {setup.layer}, head {setup.head} of {as_text(name)}. "
         f"The first picture is what the model itself computed, the second what numpy makes here from {start}. {right} "
-        f"Here **{query}** {looks}."
+        f"Here {looks}."
     )
     if not setup.broken:
         whole_row = result.level.cell(setup.cell)[0]
-        told += strongest_look_in_words(setup, layer, result.level, whole_row, result.columns[best])
+        told += strongest_look_in_words(setup, layer, result.level, whole_row, result.columns[column])
     page_reading(told, terms=("query", "key", "softmax", "rounding"))
     models.say_model_note(loaded)
     say_word_level(result.level, None if layer.mask is None else layer.mask[0, 0])
@@ -429,21 +438,20 @@ def pretrained_page_line(setup, loaded, result, table):
     )
 
 
-def pretrained_page_picture(own, scratch, own_hidden, hidden, rows, columns, scale, theme, room, tallest):
+def pretrained_page_picture(own, scratch, own_hidden, hidden, rows, columns, cell, scale, theme, room, tallest):
     """Draw one head by the model and from scratch, and the difference where there is more than rounding of it."""
     equal = float(np.abs(scratch - own).max(initial=0)) <= pretrained.TOLERANCE
+    one, other, apart = (charts.Pick(name, cell) for name in ("own", "scratch", "difference"))
     difference = charts.panel(
         scratch - own, rows, columns, title="The difference", kind="signed", scale=charts.Scale(name="difference"),
-        pick=charts.Pick("difference"),
+        pick=apart,
     )  # fmt: skip
     return charts.panels(
         theme,
         room,
-        charts.panel(own, rows, columns, title="The model's own", pick=charts.Pick("own"), hidden=own_hidden, **scale),
+        charts.panel(own, rows, columns, title="The model's own", pick=one, hidden=own_hidden, **scale),
         "=" if equal else "≠",
-        charts.panel(
-            scratch, rows, columns, title="From scratch, in numpy", pick=charts.Pick("scratch"), hidden=hidden, **scale
-        ),
+        charts.panel(scratch, rows, columns, title="From scratch, in numpy", pick=other, hidden=hidden, **scale),
         *([] if equal else [difference]),
         tallest=tallest,
     )
@@ -513,7 +521,7 @@ def pretrained_page_alone(setup, source, layer, scale):
     return chart, sentence, tables
 
 
-def pretrained_page_code(setup, source, layer, part, scale, room, tallest):
+def pretrained_page_code(setup, source, layer, part, cell, scale, room, tallest):
     """Return the lines that compare the same head and draw the same part of it."""
     head = min(setup.head, layer.num_heads) - 1
     if setup.start == "input":
@@ -547,6 +555,7 @@ def pretrained_page_code(setup, source, layer, part, scale, room, tallest):
             {
                 "rows_at": Source(_spelled(part.row_places)),
                 "columns_at": Source(_spelled(part.column_places)),
+                "cell": cell,
                 "scale": scale,
                 "theme": LIGHT,
                 "room": round(room),

@@ -61,7 +61,9 @@ def _look_back(x, cell, looks):
 
 def _picture(steps, labels, hidden, theme, room, tallest):
     """Draw over which of its past states each step looks."""
+    named = (len(labels) - 1, int(steps.weights[-1].argmax())) if len(labels) > 1 else None
     options = {"hidden": hidden, "title": "Where each step looks back", "axes": ("query", "key")}
+    options["pick"] = charts.Pick(selected=named)
     return charts.panels(theme, room, charts.panel(steps.weights, labels, labels, **options), tallest=tallest)
 
 
