@@ -39,11 +39,12 @@ codes = partial(encoder_block.encoder_block_code, result)
 ui.page_figure(
     partial(encoder_block.encoder_block_picture, alone, theme),
     f"block.{setup.stage}.{setup.norm}",
-    on_pick=lambda row, column: page.set(token=row + 1),
+    on_pick=lambda row, column: page.set(token=row + 1, column=column + 1),
     tables={setup.stage: lambda: charts.csv(result.result(setup.stage), result.labels, charts.counted(setup.d_model))},
     codes=codes,
 )
 
+st.markdown(encoder_block.encoder_block_cell_reading(result))
 if footnote := encoder_block.encoder_block_footnote(result):
     ui.page_footnote(footnote)
 

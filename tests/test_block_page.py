@@ -11,6 +11,7 @@ from attn.ui.pages.block import encoder_block, graph, heads_added_up, stack, thr
 from attn.ui.pages.block.architecture import CLICKED
 from attn.ui.pages.block.encoder_block import compute_encoder_block
 from attn.ui.pages.block.setup import LESSONS, STAGES, TABS, USES, Setup
+from attn.words import number
 
 MOVES = "Which rows one step moves"
 
@@ -111,6 +112,25 @@ def test_the_feed_forward_network_says_that_it_leaves_other_rows_alone():
     assert "all others by 0." in words(app)
     assert "280 numbers, at the paper's widths 2,099,712" in words(app)
     assert drawn(app, "Hidden, 0 or more").min() == 0
+
+
+def test_a_chosen_cell_is_framed_and_says_its_number():
+    app = check(opened("block", token="5", column="3"))
+    figures = [app, check(opened("block", token="5", column="3", stage="attention"))]
+    found = [{title: each[0] for title, each in matrices(app).items()} for app in figures]
+    before, placed, read = (number(found[0][title][4, 2]) for title in ("Embeddings × √8", "Positions", "Input"))
+    name = "**5 the**"
+    assert (
+        f"Dimension 3 of {name} is **{before}** in “Embeddings × √8”, **{placed}** in “Positions” and **{read}**"
+        in (words(app))
+    )
+    weight = found[1]["Weights, mean of 2 heads"][4, 2]
+    assert f"{name} looks at **3 didn\\'t** with a weight of **{weight:.2f}**" in words(figures[1])
+    frames = [table for table in tables(app, "x", "x2", "y", "y2") if len(table) == 1 and table["x2"][0] == 3]
+    assert [(frame["x"][0], frame["y"][0], frame["y2"][0]) for frame in frames] == [(2, 4, 5)]
+    far = check(opened("block", token="5", column="12", stage="feed_forward"))
+    assert re.search(r"Dimension 12 of \*\*5 the\*\* is \*\*[\d.]+\*\* in “Hidden, 0 or more”\. Choose", words(far))
+    assert "Dimension 8 of" in words(check(opened("block", column="12", stage="attention_add")))  # the last it has
 
 
 def test_a_bar_and_a_cell_go_to_their_step():

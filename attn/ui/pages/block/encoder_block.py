@@ -23,7 +23,9 @@ from attn.ui.settings import visitor_settings
 from attn.ui.shown_code import LIGHT, Source, page_codes
 from attn.ui.state import as_text
 from attn.ui.width import NARROW, page_cell, page_share, page_tallest, page_width
-from attn.words import share
+from attn.words import listed, share
+
+_PICKS = ("cell", "row")  # in code: what is marked in a matrix with the chosen cell, and in one without
 
 
 class Walked(NamedTuple):
@@ -73,8 +75,18 @@ class Walked(NamedTuple):
     @property
     def limit(self):
         """The end of the one scale on which every stage is drawn."""
-        drawn = (part for stage in STAGES for part in encoder_block_parts(self, stage) if not isinstance(part, str))
+        drawn = (part for stage in STAGES for part in self.matrices(stage))
         return max(float(np.abs(values).max()) for values, title in drawn if title != _weights_title(self))
+
+    def matrices(self, stage):
+        """The matrices of a stage, each with its title."""
+        return [part for part in encoder_block_parts(self, stage) if not isinstance(part, str)]
+
+    def cell(self, values):
+        """The row and column of the chosen cell in a matrix of the stage in view, None where it has none there."""
+        widest = max(each.shape[1] for each, _ in self.matrices(self.setup.stage))
+        column = min(self.setup.column, widest) - 1
+        return (self.at, column) if column < values.shape[1] else None
 
 
 def encoder_block_controls(state):
@@ -122,7 +134,7 @@ def encoder_block_controls(state):
             1,
             n,
             key=state.key("token"),
-            help="Whom the sentences speak of. Or choose a row.",
+            help="Whom the sentences speak of. Or choose a cell of its row.",
         )
 
 
@@ -213,17 +225,33 @@ def _tallest(setup):
 
 
 def _panel(result, limit, values, title):
-    """Return one matrix; a click on it follows the token of the row."""
-    labels, highlight = result.labels, {"row": result.at}
+    """Return one matrix; a click on it follows the token of the row, and reads the number of the cell."""
+    labels = result.labels
+    pick = charts.Pick(re.sub(r"\W", "_", f"row_{title.lower()}"), result.cell(values), {"row": result.at})
     if title == _weights_title(result):
-        scale, pick = charts.Scale(float(values.max())), charts.Pick(highlight=highlight)
+        scale = charts.Scale(float(values.max()))
         return charts.panel(values, labels, labels, title=title, scale=scale, pick=pick)
     columns = charts.counted(values.shape[1])
     return charts.panel(
-        values, labels, columns, kind="signed", title=title, axes=("token", "dimension"),
-        scale=charts.Scale(limit),
-        pick=charts.Pick(re.sub(r"\W", "_", f"row_{title.lower()}"), highlight=highlight),
+        values, labels, columns, kind="signed", title=title, axes=("token", "dimension"), scale=charts.Scale(limit),
+        pick=pick,
     )  # fmt: skip
+
+
+def encoder_block_cell_reading(result):
+    """Say what the chosen cell is, and its number in each matrix of the stage in view that has such a cell."""
+    numbers, weight = [], ""
+    for values, title in result.matrices(result.setup.stage):
+        if (cell := result.cell(values)) is None:
+            continue
+        if title == _weights_title(result):
+            key = as_text(result.labels[cell[1]])
+            weight = f"{result.followed} looks at **{key}** with a weight of **{share(values[cell])}**. "
+        else:
+            numbers.append(f"**{number(values[cell])}** in “{title}”")
+            dimension = f"Dimension {cell[1] + 1} of {result.followed} is "
+    told = f"{dimension}{listed(numbers)}. " if numbers else ""
+    return f"{told}{weight}Choose a cell to read its number."
 
 
 def encoder_block_reading(result):
@@ -440,19 +468,21 @@ def go_to_encoder_block_stage(state, result, row, column=None):
 def encoder_block_code(result):
     """Return the lines that make the block, and those that draw the stage in view."""
     setup, expressions = result.setup, _expressions(result)
-    lines = [repr(part) if isinstance(part, str) else _panel_code(result, *part) for part in expressions]
+    parts = zip(expressions, encoder_block_parts(result, setup.stage), strict=True)
+    lines = [repr(one) if isinstance(one, str) else _panel_code(result, *one, part[0]) for one, part in parts]
     drawn = "".join(f"    {line},\n" for line in lines)
+    cells = dict.fromkeys(result.cell(values) for values, _ in result.matrices(setup.stage))
+    picks = {_PICKS[cell is None]: charts.Pick(selected=cell, highlight={"row": result.at}) for cell in cells}
     return page_codes(
         lambda: block_numpy_code(result),
         {"words": Source(f"attn.examples.split_words({setup.text!r})[:{len(result.tokens)}]"), "scaled": setup.scaled}
         | _sizes_of(setup),
         (("table, x", _embedded), ("layer, steps", _in_block)),
         (f"print({expressions[-1][0]}.round(4))",),
-        {"scale": charts.Scale(result.limit), "pick": charts.Pick(highlight={"row": result.at})}
-        | {"theme": LIGHT, "room": round(page_width())},
+        {"scale": charts.Scale(result.limit)} | picks | {"theme": LIGHT, "room": round(page_width())},
         (
             "labels, dimensions = charts.token_labels(words), charts.counted(d_model)",
-            'shared = dict(kind="signed", axes=("token", "dimension"), scale=scale, pick=pick)',
+            'shared = dict(kind="signed", axes=("token", "dimension"), scale=scale)',
             f"picture = charts.panels(\n    theme, room,\n{drawn}    tallest={_tallest(setup)},\n)",
             'charts.save(picture, "block.svg")',
         ),
@@ -477,10 +507,11 @@ def _expressions(result):
     return [part if isinstance(part, str) else (next(names), part[1]) for part in encoder_block_parts(result, stage)]
 
 
-def _panel_code(result, expression, title):
+def _panel_code(result, expression, title, values):
     """Return the line that makes one matrix."""
+    pick = f"pick={_PICKS[result.cell(values) is None]}"
     if title == _weights_title(result):
-        options = f"scale={charts.Scale(float(result.weights.max()))}, pick=pick"
+        options = f"scale={charts.Scale(float(result.weights.max()))}, {pick}"
         return f'charts.panel({expression}, labels, labels, title="{title}", {options})'
     columns = f"charts.counted({result.setup.d_ff})" if title.startswith("Hidden") else "dimensions"
-    return f'charts.panel({expression}, labels, {columns}, title="{title}", **shared)'
+    return f'charts.panel({expression}, labels, {columns}, title="{title}", {pick}, **shared)'

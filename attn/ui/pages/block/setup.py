@@ -61,6 +61,7 @@ class Block:
     norm: str = link_choice("post", NORMS)
     d_ff: int = link_whole(16, 1, 256)
     token: int = link_whole(3, 1, LONGEST)
+    column: int = link_whole(1, 1, 256)
     stage: str = link_choice("input", STAGES)
     tab: str = link_choice("heads", TABS, OLD_TABS)
 
