@@ -205,6 +205,21 @@ class TestLabels:
         assert names[7] in y
         assert names[1] in y
 
+    @pytest.mark.parametrize("across", [False, True])
+    @pytest.mark.parametrize("more", [[], ["FF"]])
+    @pytest.mark.parametrize("count", [9, 12, 30, 48])
+    def test_layers_and_heads_are_numbered_evenly_at_every_width(self, count, more, across):
+        names = charts.counted(count) + more
+        for pitch in np.arange(2, 40, 0.5):
+            for place in range(len(names)):
+                ticks = labels.tick_labels(names, pitch, across=across, chosen=[place])
+                assert ticks.angle == 0
+                assert ticks.texts[len(ticks.texts) - len(more) :] == more
+                numbers = [int(text) for text in ticks.texts if text not in more]
+                first, *steps = np.diff(numbers) if len(numbers) > 1 else [1]
+                assert len(set(steps)) <= 1
+                assert first - (steps or [first])[0] in (0, -1)  # 1, 5, 10 as a ruler has them
+
     def test_plain_numbers_stay_level(self):
         assert labels.tick_labels([str(i + 1) for i in range(48)], 12, across=True).angle == 0
 

@@ -200,7 +200,8 @@ def tick_labels(labels, pitch, *, across, chosen=()):
     across : bool
         True for the axis along which text runs.
     chosen : iterable of int
-        Cells that are spoken of, counted from 0: they are named in full, and what is too near gives way.
+        Cells that are spoken of, counted from 0: they are named in full, and what is too near gives way. Numbers that
+        only count cells, as those of layers and heads, are left as evenly spaced as they are.
 
     Returns
     -------
@@ -216,6 +217,8 @@ def tick_labels(labels, pitch, *, across, chosen=()):
     ['1', '50', '100']
     >>> tick_labels(["1 a", "2 b", "3 c", "4 d", "5 e"], 10, across=False, chosen=[3]).texts
     ['1 a', '4 d']
+    >>> tick_labels(["1", "2", "3", "4", "5", "6", "FF"], 17, across=True, chosen=[3]).texts
+    ['1', '3', '5', 'FF']
     """
     count = len(labels)
     if not count:
@@ -223,9 +226,11 @@ def tick_labels(labels, pitch, *, across, chosen=()):
     level = not across or max(map(label_pixels, labels)) + 8 <= pitch
     angle = 0 if level else (-45 if pitch >= 1.2 * LINE else -60)
     step = 1 if across and level else max(1, math.ceil(LINE / pitch - 0.1 if across else _TALL / pitch))
-    counted = across and not level and list(labels) == [str(i + 1) for i in range(count)]
-    if step > 3 or counted:  # numbers read best level
-        ticks = _ruler(count, pitch, across)
+    words = [i for i, label in enumerate(labels) if label != str(i + 1)]
+    counted = not words or words == [count - 1] != [0]  # layers; or heads, and something more
+    chosen = words if counted else chosen
+    if step > 3 or (counted and across and not level):  # numbers read best level
+        ticks = _ruler(count - counted * len(words), pitch, across)
     else:
         shown = range(0, count, step)
         ticks = Ticks([i + 0.5 for i in shown], [labels[i] for i in shown], angle)
