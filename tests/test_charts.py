@@ -696,6 +696,14 @@ class TestBars:
         (frame,) = rows_of(spec, spec["layer"][0])
         assert (frame["x2"] - 1) * 200 >= labels.label_pixels("1.000")
 
+    def test_logarithmic_bars_say_so(self):
+        look = {"kind": "magnitude", "scale": charts.Scale(log=True, name="difference")}
+        spec = spec_of(charts.bars([1.0, 0.1], ["a", "b"], charts.LIGHT, title="Each", **look))
+        assert spec["title"]["text"] == ["Each (logarithmic)"]
+        assert [bar["x2"] for bar in rows_of(spec, spec["layer"][0])] == [1, 0.75]  # a tenth is shorter by a quarter
+        spec = spec_of(charts.bars([1.0, 0.1], ["a", "b"], charts.LIGHT, **look))
+        assert spec["title"]["text"] == ["difference (logarithmic)"]
+
     def test_probabilities_are_written_as_per_cent(self):
         spec = spec_of(charts.bars([0.773, 8.18e-6], ["a", "b"], charts.LIGHT, shares=True))
         assert [text["text"] for text in rows_of(spec, spec["layer"][-1])] == ["77.3%", "< 0.001%"]

@@ -30,4 +30,8 @@ def test_a_page_explains_the_terms_beside_the_sentence_that_uses_them():
 
 @pytest.mark.parametrize("page", ["pretrained", "change"])
 def test_a_page_that_compares_says_what_counts_as_rounding(page):
-    assert any(f"**Rounding**: {TERMS['rounding']}" in each.proto.help for each in opened(page).markdown)
+    helps = [
+        each.proto.help for each in opened(page).markdown if f"**Rounding**: {TERMS['rounding']}" in each.proto.help
+    ]
+    assert helps
+    assert all(TERMS["4.8e−7"] in each for each in helps)  # what is said there has such a number

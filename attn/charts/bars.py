@@ -56,7 +56,8 @@ def bars(
     shares : bool, default False
         Whether the numbers are probabilities, which are written as per cent.
     scale : Scale, optional
-        Its end, whether lengths are logarithmic, which signed ones never are, and what a number is called.
+        Its end, whether lengths are logarithmic, which the title then says and signed ones never are, and what a
+        number is called.
     pick : Pick, optional
         Which bar is marked. Its selection tells which was chosen, as ``{"row": i}`` counted from 0.
 
@@ -102,6 +103,8 @@ def bars(
     ]
     layers += [selectable_mark(mark, pick.select, "row"), plane.outline(zero, 0, zero, values.size, theme.muted, 1)]
     layers += _ends(plane, end, middle, written, (values < 0) & (kind == "signed"))
+    if scale.log:  # which no axis says
+        title = f"{title or scale.name} (logarithmic)"
     best = int(np.nan_to_num(np.abs(values)).argmax())
     most = written[best] if shares else number(values[best])
     what = f"{title or 'Bars'}: {len(values)} bars; the largest is {labels[best]}, {most}."

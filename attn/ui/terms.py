@@ -145,4 +145,6 @@ def terms_help(sentence, *more):
         Markdown; None where no term is used.
     """
     named = {*terms_in(sentence), *more}
+    if any(_POWER.search(TERMS[term]) for term in named):  # what explains a term is read, too
+        named.add(POWER)
     return "\n\n".join(f"**{capital(term)}**: {TERMS[term]}" for term in TERMS if term in named) or None

@@ -18,7 +18,7 @@ from attn.ui.pages.memory.setup import DEFAULT_SENTENCE, memory_setup_letter, me
 from attn.ui.shown_code import LIGHT, page_codes
 from attn.ui.state import as_text
 from attn.ui.width import page_tallest, page_width
-from attn.words import share
+from attn.words import number, share
 
 MOST_WORDS = 24
 
@@ -131,7 +131,7 @@ def _looking_back_in_words(labels, steps, moved):
     return (
         f"{UNTRAINED} A recurrent network reads one word after the other. This one looks back at all its earlier "
         f"states before each step, so that the triangle grows by a row with each word. {first}. Each word was replaced "
-        f"in turn, and the states before it moved by **{moved:g}**: it cannot look ahead, and needs no mask."
+        f"in turn, and the states before it moved by **{number(moved, 2)}**: it cannot look ahead, and needs no mask."
     )
 
 

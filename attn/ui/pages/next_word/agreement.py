@@ -12,6 +12,7 @@ from attn.ui.page import page_figure
 from attn.ui.pages.next_word.code import NEXT_WORD_SAVED
 from attn.ui.shown_code import LIGHT, page_codes
 from attn.ui.state import as_text
+from attn.ui.terms import terms_help
 from attn.words import small
 
 _ASKED = "next_word.asked"
@@ -67,12 +68,14 @@ def agreement_figure(state, setup, factors, theme, width):
         st.markdown("Once the two are compared, each step has a bar here.")
         _compare_button(state, setup, factors, "compare_here", "secondary")
         return
-    st.markdown(
+    told = (
         "Each bar is the largest difference between a number computed here and the same number of transformers. Each "
         "is taken as a part of the largest number that the same token has in that step, for the first token's can be "
-        f"more than a hundred times as large as any other's. Both use float32, which keeps about seven digits; up to "
-        f"{number(TOLERANCE)} counts as agreement."
+        "more than a hundred times as large as any other's. Both use float32, which keeps about seven digits; up to "
+        f"{number(TOLERANCE)} counts as agreement. Bars are logarithmic: a bar that is shorter by a quarter of the "
+        "longest stands for a number ten times smaller."
     )
+    st.markdown(told, help=terms_help(told))
     values, names = [each.relative for each in found], [each.name for each in found]
     page_figure(
         agreement_bars(values, names, theme, width),

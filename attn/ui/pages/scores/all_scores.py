@@ -7,6 +7,7 @@ import numpy as np
 from attn import alignment, softmax
 from attn.alignment import SCORES
 from attn.ui.pages.scores.scores import scores_formula, scores_parameters
+from attn.words import number
 
 
 def all_scores_table():
@@ -30,7 +31,7 @@ def all_scores_one_matrix(setup, result):
     return (
         "The additive score is also called **concat**. Then one matrix stands in place of two, and reads query and key "
         "end to end: $v^\\top \\tanh(W [q; k])$ (Luong et al., 2015, section 3.1). On these vectors the two differ by "
-        f"**{np.abs(scores[0] - scores[1]).max():g}**."
+        f"**{number(np.abs(scores[0] - scores[1]).max(), 2)}**."
     )
 
 
