@@ -173,6 +173,34 @@ def test_legends_below_a_map_wider_than_a_phone_end_within_its_frame(word, name,
     assert cells > 328
 
 
+@pytest.mark.parametrize("room", [358, 288])
+@pytest.mark.parametrize("kind", ["curves", "squares", "a scale and squares"])
+def test_squares_of_a_legend_stand_in_columns_and_their_names_in_lines(kind, room):
+    names = ["Bahdanau, trained up to 14", "Fixed vector, trained up to 14 and no further", "fixed"]
+    if kind == "curves":
+        picture = charts.curves([charts.Curve(name, [1, 2], [1, 2]) for name in names], LOOK, x="x", y="y", width=200)
+    elif kind == "squares":
+        states = np.arange(9).reshape(3, 3) % 3
+        colours = dict(zip(names, ("#000000", "#777777", "#cccccc"), strict=True))
+        picture = charts.work_grid(states, colours, TOKENS[:3], TOKENS[:3], LOOK, size=120)
+    else:
+        style, scale = charts.Style(hidden_name="filtered out or nothing to measure"), charts.Scale(name="share")
+        picture = charts.heatmap(
+            np.eye(3), hidden=np.eye(3, dtype=bool), theme=LOOK, size=120, style=style, scale=scale
+        )
+    spec = charts.specification(charts.beside(picture))
+
+    def width(spec):
+        return float(re.search(r'class="marks" width="([\d.]+)"', charts.svg(spec).decode())[1])
+
+    fitted = charts.fit_to_room(spec, room)
+    assert width(spec) > 358
+    assert width(fitted) <= room
+    for word in " ".join(names if kind != "a scale and squares" else [style.hidden_name]).split():
+        assert word in charts.svg(fitted).decode()
+    assert charts.fit_to_room(spec, 2000) == spec
+
+
 def test_bars_above_longer_names_end_within_the_page_too():
     bars = charts.bars([0.7, 0.2, 0.1], ["1 a", "2 b", "3 c"], LOOK, width=360)
     rows = np.ones(6), np.ones(6)

@@ -14,7 +14,8 @@ from attn.charts.specification import checked_specification
 from attn.functional import finite_number
 
 _AXIS = 34  # pixels for the name of an axis and the space beside its labels
-_BESIDE_LEGEND, _SQUARE = 8, 24  # pixels between a scale and its name, and of a square of colour with its spaces
+_BESIDE_LEGEND, _AROUND_SQUARE = 8, 12  # pixels between a scale and its name, and beside a square of colour
+_SQUARE = 24  # pixels down of a square of colour
 _TOLERANCE = 1.05  # by which a row may seem too wide: how wide words are is guessed rather too wide
 _BESIDE_BARS, _RIGHT = 12, 12  # pixels between names and bars, and at the right of a figure
 _BOLD = 1.15  # how much wider the words of a title are than `wrapped_over_plane` takes them for over a plot
@@ -145,7 +146,7 @@ def _fit(spec, room, tables):
     if _has_bars(spec):
         return _shortened(spec, room, tables)
     if "layer" in spec:
-        return _with_scales_in(spec, room - _gutter(spec) - _RIGHT)
+        return _with_legends_in(spec, room - _gutter(spec) - _RIGHT)
     if "hconcat" not in spec or plots_width(spec) <= _TOLERANCE * room:
         return spec
     parts, spacing = spec["hconcat"], spec.get("spacing", _SPACING)
@@ -168,19 +169,58 @@ def _fit(spec, room, tables):
     return {("vconcat" if name == "hconcat" else name): value for name, value in (spec | {"hconcat": lines}).items()}
 
 
-def _with_scales_in(plot, room):
-    """Return a plot whose scale of colour fits into the room, beside what else stands in its row of legends.
+def _with_legends_in(plot, room):
+    """Return a plot whose legends fit into the room, one beside the other.
 
-    It is shortened; where that is not enough its name goes above it, and then the numbers between its ends go.
+    Squares of colour stand in columns, and names that are too long alone are broken into lines. A scale of colour is
+    shortened; where that is not enough its name goes above it, and then the numbers between its ends go.
     """
-    squares = [_legend_width(layer) for layer in plot["layer"] if not _has_scale(layer)]
+    scales = [layer for layer in plot["layer"] if _has_scale(layer)]
+    least = sum(_legend_width(_with_scale_in(layer, 0)) + _BESIDE_LEGEND for layer in scales)
+    layers = [layer if _has_scale(layer) else _with_squares_in(layer, room - least) for layer in plot["layer"]]
+    squares = [_legend_width(layer) for layer in layers if not _has_scale(layer)]
     room -= sum(wide + _BESIDE_LEGEND for wide in squares if wide)
-    return plot | {"layer": [_with_scale_in(layer, room) if _has_scale(layer) else layer for layer in plot["layer"]]}
+    return plot | {"layer": [_with_scale_in(layer, room) if _has_scale(layer) else layer for layer in layers]}
+
+
+def _with_squares_in(layer, room):
+    """Return a layer whose names beside squares of colour end within the room, if it has any."""
+    if _legend_width(layer) <= room:
+        return layer
+    channel, legend = _legend(layer)
+    encoding, names = layer["encoding"], channel["scale"]["domain"]
+    square, widest = _square_width(legend), max(map(label_pixels, names))
+    changes = {"columns": max(1, int(room // (square + widest)))}
+    if square + widest > room:
+        letters = max(1, int((room - square) / widest * max(map(len, names))))
+        lines = [textwrap.wrap(name, letters, break_long_words=False) for name in names]
+        changes["labelExpr"] = label_lookup(lines, names)
+    drawn = {name: each for name, each in encoding.items() if isinstance(each, dict) and each.get("legend") == legend}
+    return layer | {"encoding": encoding | {name: drawn[name] | {"legend": legend | changes} for name in drawn}}
+
+
+def _square_width(legend):
+    """Return the pixels of a square of colour in a legend, or of a piece of a line, with the spaces around it."""
+    return math.sqrt(legend.get("symbolSize", 100)) + _AROUND_SQUARE
 
 
 def _has_scale(layer):
     """Return whether a scale of colour below a plot says what a layer shows."""
-    return "gradientLength" in (layer.get("encoding", {}).get("color", {}).get("legend") or {})
+    return "gradientLength" in (_legend(layer)[1] or {})
+
+
+def _legend(layer):
+    """Return the channel of the colours of a layer, and the legend that explains them, None if there is none."""
+    channel = layer.get("encoding", {}).get("color") or {}
+    return channel, channel.get("legend")
+
+
+def _legend_names(channel, legend):
+    """Return the names beside the squares of a legend, each as its lines."""
+    names = (
+        json.JSONDecoder().raw_decode(legend["labelExpr"])[0] if "labelExpr" in legend else channel["scale"]["domain"]
+    )
+    return [[name] if isinstance(name, str) else name for name in names]
 
 
 def _with_scale_in(layer, room):
@@ -434,21 +474,26 @@ def _longest_label(expression):
 
 def _legend_height(layer):
     """Return the pixels down of what stands under a plot and says what the colours of a layer mean."""
-    legend = layer.get("encoding", {}).get("color", {}).get("legend")
-    if not legend or "gradientLength" not in legend:
-        return _SQUARE if legend else 0
-    return _SCALE + LINE * (legend.get("titleOrient") == "top")
+    channel, legend = _legend(layer)
+    if not legend:
+        return 0
+    if "gradientLength" in legend:
+        return _SCALE + LINE * (legend.get("titleOrient") == "top")
+    names = _legend_names(channel, legend)
+    rows = math.ceil(len(names) / (legend.get("columns") or len(names)))
+    return rows * (_SQUARE + LINE * (max(map(len, names)) - 1))
 
 
 def _legend_width(layer):
     """Return the pixels of what stands under a plot and says what the colours of a layer mean."""
-    color = layer.get("encoding", {}).get("color", {})
-    legend = color.get("legend")
+    channel, legend = _legend(layer)
     if not legend:
         return 0
     if "gradientLength" not in legend:
-        widths = [_SQUARE + label_pixels(name) for name in color["scale"]["domain"]]
-        return max(widths) if legend.get("columns") == 1 else sum(widths)
+        names = _legend_names(channel, legend)
+        widths = [_square_width(legend) + max(map(label_pixels, lines)) for lines in names]
+        columns = legend.get("columns") or len(widths)
+        return sum(max(widths[at::columns]) for at in range(min(columns, len(widths))))
     name, beside = _scale_words(legend)
     scale = legend["gradientLength"] + beside
     return max(name, scale) if legend.get("titleOrient") == "top" else name + scale
