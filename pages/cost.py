@@ -12,13 +12,14 @@ page = ui.begin_page("cost", "What does attention cost?", Setup)
 
 with st.sidebar:
     st.segmented_control(
-        "Count",
+        "Draw",
         VIEWS,
         format_func=VIEWS.get,
         key=page.key("view"),
         required=True,
-        help="The scores as a square that grows with the text; self-attention beside other kinds of layer; the parts "
-        "of a whole attention layer; or bytes. The last three are drawn on logarithmic scales.",
+        help="The scores as a square that grows with the text; self-attention beside other kinds of layer, as curves "
+        "(the tab below has them as a table); the parts of a whole attention layer; or bytes. The last three are drawn "
+        "on logarithmic scales.",
     )
     curves.cost_curves_controls(page)
 
@@ -42,10 +43,12 @@ if footnote := curves.cost_curves_footnote(setup):
     ui.page_footnote(footnote, "From which length on is which layer cheaper?")
 
 st.header("In tiles: the same result without an n × n matrix", anchor=False)
-ui.page_reading(timing.cost_timing_tiles_reading(), tiles.TILES_FORMULA)
-if timing.cost_timing_controls(page):
-    timing.begin_cost_timing(page, setup)
-    st.rerun()
+ui.page_reading(timing.cost_timing_tiles_reading())
+ui.page_footnote(timing.TILES_FOOTNOTE, "In code, and as a formula")
+with st.expander("Measure it on this machine"):
+    if timing.cost_timing_controls(page):
+        timing.begin_cost_timing(page, setup)
+        st.rerun()
 timing.show_cost_timing(page, theme)
 
 

@@ -128,7 +128,7 @@ def trained_heads_links():
 
 ui.page_reading(
     f"{whose_untrained_numbers(setup)} One softmax gives one mixture. Several heads look at several places for "
-    "several reasons, at about the cost of one as wide. "
+    f"several reasons{result.as_wide}. "
     f"{result.sharing}{result.gating}"
     f"{KEYS_ALONE if setup.source == 'random' and setup.key_positions else ''} {ui.as_text(result.words)} "
     "Choose a head to see it large.",

@@ -16,7 +16,7 @@ from attn.pretrained.errors import ModelError
 from attn.ui.link import from_link
 from attn.ui.pages.cost.curves import VIEWS, Setup, cost_curves_series
 from attn.ui.pages.cost.tiles import tiles_inputs
-from attn.ui.pages.cost.timing import RUNNING, cost_timing_runs
+from attn.ui.pages.cost.timing import RUNNING, cost_timing_results, cost_timing_runs
 from attn.ui.pages.cost.units import count_in_units, ratio_in_units
 from attn.ui.shared_results import say_shared_queue
 
@@ -238,6 +238,15 @@ def test_a_measurement_ends_with_the_one_who_asked():
         time.sleep(0.5)
         process.stdin.close()
         assert process.wait(timeout=20) == 1
+
+
+def test_that_tiles_give_the_same_is_said_with_the_difference_and_their_letters_are_explained():
+    told = " ".join(said(opened("cost")))
+    (gap,) = cost_timing_results().values()
+    assert 0 < gap < 1e-6
+    assert f"for 512 tokens the largest difference is **{gap:.8f}**, which is rounding." in told
+    for letter in ("$m$", r"$\ell$", "$c$", "$m'$", r"$\ell'$", "$c'$", "$s_j$", "$v_j$"):
+        assert letter in told
 
 
 def test_a_process_that_breaks_down_says_why():

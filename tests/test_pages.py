@@ -634,7 +634,9 @@ def test_heads_begin_with_keys_of_their_own_and_share_them_by_choice():
 def test_heads_say_what_several_are_for_and_lead_to_all_of_a_trained_layer():
     app = opened("heads", text="The cat sat.")
     told = " ".join(said(app))
-    assert "look at several places for several reasons, at about the cost of one as wide" in told
+    assert "for several reasons: 4 heads of 4 numbers cost about as much as one head of 16." in told
+    for other in ({"num_kv_heads": "1"}, {"num_heads": "1"}):
+        assert "cost about as much" not in " ".join(said(opened("heads", other)))
     one, four = (
         compute_heads_page(HeadsSetup(num_heads=heads, d_k=16 // heads, d_v=16 // heads)).parameters.count
         for heads in (1, 4)

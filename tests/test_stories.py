@@ -197,7 +197,7 @@ def test_a_step_takes_the_story_along_where_its_next_screen_is_that_step():
 
     app = check(opened("step_by_step", stage="masked", cell="0,5", story="ten_minutes", screen="6"))
     assert step(app, "Step on") == ["weights", "5,2", "7"]
-    assert "**7 of 14**" in " ".join(said(app))
+    assert "screen **7 of 14**" in " ".join(said(app))
     assert step(app, "Back") == ["masked", "0,5", "6"]
     app = check(opened("step_by_step", stage="weights", mask="none", cell="0,5", story="why_attention", screen="6"))
     assert step(app, "Back") == ["masked", "0,5", "6"]  # the screen before is on another page: the card stays
@@ -494,15 +494,34 @@ def test_a_story_in_the_link_is_again_ones_own_after_a_reload():
     assert any("save the file before you reload" in one.value for one in app.caption)
 
 
+def test_the_last_screen_says_what_one_knows_and_what_is_not_done():
+    story = story_that_comes_along("ten_minutes")
+    app = check(opened("cost", story="ten_minutes", screen="14", done="1,2"))
+    links = {each.proto.label.replace("\\", ""): each.proto.query_string for each in app.main.get("page_link")}
+    known = [(screen.knows, number) for number, screen in enumerate(story.screens, 1) if screen.knows]
+    assert len(known) == 5
+    for line, number in known:
+        assert f"story=ten_minutes&screen={number}&" in links[line] + "&"
+    left = [label for label in links if label.isdigit()]
+    assert left == ["4", "5", "6", "7", "8", "10", "11", "13"]
+    assert all(f"screen={label}&" in links[label] for label in left)
+    assert "screen **14 of 14** · done on 2 of 11" in " ".join(said(app))
+    before = check(opened("home", story="ten_minutes", screen="13", layer="6"))
+    assert not any(one.label == "What you now know" for one in before.expander)
+
+
 def test_a_line_that_was_handed_in_is_known_again():
     story = story_that_comes_along("real_model")
     line = hand_in_line(story, [1, 3, 99], "Ada · Lovelace")
-    assert line.startswith("Ada Lovelace · Is it the same in a real model? · 2 of 7 done: 1 3 · ")
-    assert check_hand_in_line(line, [story]) == "Ada Lovelace did 2 of 7 in “Is it the same in a real model?”"
+    assert line.startswith("Ada Lovelace · Is it the same in a real model? · screens done, 2 of 6: 1 4 · ")
+    assert check_hand_in_line(line, [story]) == "Ada Lovelace did 2 of 6 screens in “Is it the same in a real model?”"
+    at = [place for place, (number, _) in enumerate(story.to_do, 1) if number == 5]
+    assert story.screens_done(at[:1]) == []  # of its task and its guess one is still to do
+    assert story.screens_done(at) == [5]
     nameless = hand_in_line(story, [1, 3])
     assert nameless == nameless.strip()  # as it is copied
-    assert check_hand_in_line(nameless, [story]).startswith("Somebody did 2 of 7 in ")
-    for other in (line.replace("1 3", "1 2"), line.replace("Ada", "Eva"), line[:-1], "nothing"):
+    assert check_hand_in_line(nameless, [story]).startswith("Somebody did 2 of 6 screens in ")
+    for other in (line.replace("1 4", "1 3"), line.replace("Ada", "Eva"), line[:-1], "nothing"):
         with pytest.raises(ValueError, match="a line that was handed in must be"):
             check_hand_in_line(other, [story])
 

@@ -68,13 +68,15 @@ MASKS = {
     ),
     "causal": MaskKind(
         "Causal",
-        "A token sees itself and what came before, as in a decoder such as GPT.",
+        "A token sees itself and what came before, as in a decoder such as GPT. Without this a model that learns "
+        "to say the next token would see the answer.",
         lambda n, chosen: (masks.causal, n),
         lambda chosen: "j <= i",
     ),
     "padding": MaskKind(
         "Padding",
-        "A batch pads short sentences; the padding at the end must not be seen.",
+        "Sentences that are read together must be equally long, so short ones are filled up with empty tokens. Nobody "
+        "may look at this padding.",
         lambda n, chosen: (masks.padding, chosen.length, n),
         lambda chosen: f"j < {chosen.length}",
         (Slider("length", "Tokens that are real", "The rest is padding, and hidden."),),

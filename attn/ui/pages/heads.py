@@ -86,6 +86,14 @@ class ManyHeads(NamedTuple):
             return f"Here {p.num_heads} heads share one set of keys and values (multi-query attention)."
         return f"Here {p.num_heads} heads share {p.num_kv_heads} sets of keys and values (grouped-query attention)."
 
+    @property
+    def as_wide(self):
+        """What so many heads cost beside one as wide as all of them together, where each has keys of its own."""
+        p = self.parameters
+        if p.num_heads == 1 or p.num_kv_heads < p.num_heads or p.d_k != p.d_v:
+            return ""
+        return f": {p.num_heads} heads of {p.d_k} numbers cost about as much as one head of {p.num_heads * p.d_k}"
+
     def most(self, head):
         """Say what looks most at what in a head, and by what; nothing where no token may look."""
         weights = self.steps.weights[head]

@@ -192,7 +192,7 @@ def inside_verdict(state, source, loaded):
     if found is None and st.session_state.get(asked) == source:
         found = models.compare_model_with_transformers(source)
     if found is None:
-        st.info("Computed here in numpy, without torch or transformers.")
+        st.caption("Computed here in numpy, without torch or transformers.")
         st.button(
             "Compare with transformers", key=state.key("compare"), icon=":material/fact_check:", type="tertiary",
             on_click=st.session_state.__setitem__, args=(asked, source),

@@ -102,6 +102,8 @@ def story_card(state):
                 _draw_guess(now)  # before the task, which may show its answer
             if now.screen.task:
                 _draw_task(now.screen.task, now.is_done("task"))
+        if not now.next_screen:
+            _draw_end(now)
 
 
 def judge_task(state):
@@ -143,13 +145,14 @@ def _remember_if_ended(now):
     """Remember for this session which stories were walked to their last screen, and how much was done of each."""
     ended = st.session_state.setdefault(_ENDED, {})
     if now.next_screen is None or now.name in ended:
-        ended[now.name] = max(len(now.done), ended.get(now.name, 0))
+        ended[now.name] = max(len(now.screens_done), ended.get(now.name, 0))
 
 
 def _where(now):
-    """Say which story runs, where one is in it, and how much is done."""
-    done = f" · {len(now.done)} of {len(now.story.to_do)} done" if now.story.to_do else ""
-    return f"{as_text(now.story.title)} · **{now.number} of {now.count}**{done}"
+    """Say which story runs, where one is in it, and on how many screens all is done."""
+    there = len(now.story.screens_to_do)
+    done = f" · done on {len(now.screens_done)} of {there}" if there else ""
+    return f"{as_text(now.story.title)} · screen **{now.number} of {now.count}**{done}"
 
 
 def _has_work(now):
@@ -190,6 +193,21 @@ def _draw_guess(now):
         f":material/lightbulb: **Guess:** {as_text(guess.ask)}", guess.options, format_func=as_text, key=key,
         on_change=take,
     )  # fmt: skip
+
+
+def _draw_end(now):
+    """Draw, on the last screen, what one knows now and what is not done yet, each with the way to its screen."""
+    known = [(number, screen.knows) for number, screen in enumerate(now.story.screens, 1) if screen.knows]
+    if known:
+        with st.expander("What you now know", expanded=True):
+            for number, line in known:
+                _screen_link(now.name, number, as_text(line), ":material/check:")
+    left = [number for number in now.story.screens_to_do if number not in (*now.screens_done, now.number)]
+    if left:
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.caption("Not done yet, screen", width="content")
+            for number in left:
+                _screen_link(now.name, number, str(number), None, as_text(now.story.screens[number - 1].title))
 
 
 def _ways(state, now):
@@ -301,7 +319,7 @@ def stories_offer():
             story = story_that_comes_along(name)
             script, query = story_link(name, 1)
             finished = name in ended
-            did = f" (read to the end · {ended[name]} of {len(story.to_do)} done)" if finished else ""
+            did = f" (read to the end · {ended[name]} of {len(story.screens_to_do)} done)" if finished else ""
             st.page_link(
                 script, label=f"{story.title}{did}", query_params=query, width="content",
                 icon=":material/check_circle:" if finished else ":material/play_circle:",

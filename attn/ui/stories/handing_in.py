@@ -9,11 +9,13 @@ import re
 from attn.ui.stories.story import write_story
 
 MOST_LETTERS = 60  # of a name
-_LINE = re.compile(r"(?P<who>.*) · (?P<title>.*) · \d+ of \d+ done:(?P<done>(?: \d{1,3})*) · (?P<sum>[0-9a-f]{8})")
+_LINE = re.compile(
+    r"(?P<who>.*) · (?P<title>.*) · screens done, \d+ of \d+:(?P<done>(?: \d{1,3})*) · (?P<sum>[0-9a-f]{8})"
+)
 
 
 def hand_in_line(story, done, who=""):
-    """Return what was done of a story in one line.
+    """Return on which screens of a story all was done, in one line.
 
     Parameters
     ----------
@@ -27,12 +29,17 @@ def hand_in_line(story, done, who=""):
     --------
     >>> from attn.ui.stories.story import Story
     >>> hand_in_line(Story("Masks", "", ()), [], "Ada")
-    'Ada · Masks · 0 of 0 done: · 0d8fa06c'
+    'Ada · Masks · screens done, 0 of 0: · 0d8fa06c'
     """
-    numbers = [at for at in sorted(set(done)) if 1 <= at <= len(story.to_do)]
+    return _line_of(story, story.screens_done(done), who)
+
+
+def _line_of(story, numbers, who):
+    """Return the line of somebody and these screens."""
     who = " ".join(who.replace("·", " ").split())[:MOST_LETTERS] or "Somebody"
     listed = "".join(f" {at}" for at in numbers)
-    return f"{who} · {story.title} · {len(numbers)} of {len(story.to_do)} done:{listed} · {_sum(story, numbers, who)}"
+    count = len(story.screens_to_do)
+    return f"{who} · {story.title} · screens done, {len(numbers)} of {count}:{listed} · {_sum(story, numbers, who)}"
 
 
 def check_hand_in_line(line, stories):
@@ -55,8 +62,8 @@ def check_hand_in_line(line, stories):
         raise ValueError("a line that was handed in must be whole, from the name to the eight letters at its end")
     done = [int(number) for number in match["done"].split()]
     for story in stories:
-        if hand_in_line(story, done, match["who"]) == line.strip():
-            return f"{match['who']} did {len(done)} of {len(story.to_do)} in “{story.title}”"
+        if _line_of(story, done, match["who"]) == line.strip():
+            return f"{match['who']} did {len(done)} of {len(story.screens_to_do)} screens in “{story.title}”"
     raise ValueError("a line that was handed in must be as it was made, for the same story, and this one is not")
 
 

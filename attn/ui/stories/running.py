@@ -40,6 +40,11 @@ class Running(NamedTuple):
         """What was done, as numbers of `Story.to_do`, counted from 1."""
         return tuple(at for at in chosen_look().done if 1 <= at <= len(self.story.to_do))
 
+    @property
+    def screens_done(self):
+        """The numbers of the screens of which all was done, counted from 1."""
+        return self.story.screens_done(self.done)
+
     def is_done(self, kind):
         """Return whether the ``"task"`` or the ``"guess"`` of this screen was done; None where there is none."""
         there = self.story.to_do

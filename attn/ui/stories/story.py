@@ -21,7 +21,7 @@ MOST_SCREENS = 60
 DEEPEST = 8  # levels of a file: that of a task's numbers is the seventh
 MOST_LETTERS = {
     "title": 80, "about": 300, "sentence": 400, "link": 6000, "first": 80, "do": 300, "ask": 300, "because": 300,
-    "answer": 60,
+    "answer": 60, "knows": 160,
 }  # fmt: skip
 OPTIONS = (2, 8)  # to guess among, at least and at most
 TAB = "tab"  # that is open
@@ -58,6 +58,7 @@ class Screen:
     task: Task | None = None
     guess: Guess | None = None
     shows: Conditions | None = None  # what its sentence claims: tests hold it, the card watches it
+    knows: str = ""  # what one knows of it at the end of the story
 
     @property
     def link(self):
@@ -74,6 +75,16 @@ class Story:
     screens: tuple
 
     @property
+    def screens_to_do(self):
+        """The numbers of the screens with something to do, counted from 1."""
+        return sorted({number for number, _ in self.to_do})
+
+    def screens_done(self, done):
+        """Return the numbers of the screens of which all was done, from numbers of `to_do`, counted from 1."""
+        left = {number for at, (number, _) in enumerate(self.to_do, 1) if at not in set(done)}
+        return [number for number in self.screens_to_do if number not in left]
+
+    @property
     def to_do(self):
         """What there is to do: pairs of a screen's number, counted from 1, and ``"task"`` or ``"guess"``."""
         kinds = ("task", "guess")
@@ -88,7 +99,8 @@ def read_story(text, pages, without=()):
     text : str or bytes
         YAML: a ``title``, a sentence ``about`` it and ``screens``, each with a ``link``, a ``title`` and, as they are
         needed, a ``sentence``, a ``first``, a ``task`` (what to ``do``, and ``when`` it is done), a ``guess`` (what to
-        ``ask``, the ``options``, the ``answer`` and ``because``), and what it ``shows``.
+        ``ask``, the ``options``, the ``answer`` and ``because``), what it ``shows``, and in a line what one
+        ``knows`` of it at the end.
     pages : container of str
         The keys of the pages that there are.
     without : container of str
@@ -142,7 +154,7 @@ def story_file_name(story):
 def _written(screen):
     """Return one screen as it stands in a file."""
     told = {"link": screen.link, "title": screen.title}
-    told |= {name: getattr(screen, name) for name in ("sentence", "first") if getattr(screen, name)}
+    told |= {name: getattr(screen, name) for name in ("sentence", "first", "knows") if getattr(screen, name)}
     if screen.task:
         told["task"] = {"do": screen.task.do, "when": write_conditions(screen.task.when)}
     if guess := screen.guess:
@@ -223,7 +235,7 @@ _WordsLoader.yaml_implicit_resolvers = {}
 
 def _screen(told, where, pages, without):
     """Read one screen."""
-    told = _mapping(told, where, ("link", "title"), ("sentence", "first", "task", "guess", "shows"))
+    told = _mapping(told, where, ("link", "title"), ("sentence", "first", "task", "guess", "shows", "knows"))
     page, _, query = _words(told, "link", where).partition("?")
     if page not in pages:
         raise ValueError(f"{where}: the link must begin with a page, one of {', '.join(pages)}, got {shortened(page)}")
@@ -237,6 +249,7 @@ def _screen(told, where, pages, without):
         _task(told["task"], f"{where}: task") if "task" in told else None,
         _guess(told["guess"], f"{where}: guess") if "guess" in told else None,
         read_conditions(told["shows"], f"{where}: shows") if "shows" in told else None,
+        _words(told, "knows", where),
     )
 
 

@@ -16,7 +16,7 @@ from attn.ui.pages.cost.units import bytes_in_units, count_in_units, ratio_in_un
 from attn.ui.shown_code import LIGHT, page_codes
 from attn.ui.width import page_curves_height, page_share, page_tallest, page_width
 
-VIEWS = {"square": "Square", "kinds": "Kinds", "layer": "Layer", "memory": "Memory"}
+VIEWS = {"square": "Scores", "kinds": "Kinds of layer", "layer": "Parts of a layer", "memory": "Memory"}
 BYTES = {"4": "4", "2": "2", "1": "1"}
 CORES = {"one": "One", "all": "All"}
 TABS = {

@@ -8,17 +8,22 @@ import numpy as np
 import streamlit as st
 
 from attn import blockwise, charts, cost, scaled_dot_product_attention
-from attn.charts.labels import number
 from attn.pretrained import timing
 from attn.ui import jobs
 from attn.ui.jobs import Job
 from attn.ui.page import page_draw, page_figure
 from attn.ui.pages.cost.curves import CORES, Setup
+from attn.ui.pages.cost.tiles import TILES_FORMULA
 from attn.ui.pages.cost.units import bytes_in_units, growth_in_units, ratio_in_units, seconds_in_units
 from attn.ui.state import as_text
 from attn.ui.width import page_width
 from attn.words import listed
 
+TILES_FOOTNOTE = (  # letters are those of the formula
+    "`attn.blockwise` does this. For each query $m$ is the largest score so far, $\\ell$ the sum of exponentials, $c$ "
+    "that of values; $m'$, $\\ell'$ and $c'$ are the same after one tile more, with scores $s_j$ and values $v_j$:"
+    f"\n\n$${TILES_FORMULA}$$\n\nThe output is $c / \\ell$ after the last tile."
+)
 RUNNING = "cost.measuring.job"  # where the session holds the measurement that runs
 
 
@@ -56,10 +61,10 @@ def cost_timing_controls(state):
 def cost_timing_tiles_reading():
     """Say what the tiles are, and how exact."""
     return (
-        "Not all scores need be there at once. `attn.blockwise` goes through queries and keys in small tiles. It keeps "
-        "three things for each query: the largest score so far, the sum of exponentials, and the values added up by "
-        "them. No n × n matrix is ever held, and the result is the same: for 512 tokens it differs by at most "
-        f"**{number(_difference(), 2)}**."
+        "Not all scores need be there at once. Queries and keys can be gone through in small tiles, of which three "
+        "things are kept for each query: the largest score so far, the sum of exponentials, and the values added up "
+        "by them. No n × n matrix is ever held, and the result is the same: for 512 tokens the largest difference is "
+        f"**{_difference():.8f}**, which is rounding."
     )
 
 
