@@ -28,6 +28,7 @@ from attn.ui.pages.inside import (
     LINES,
     MEASURES,
     MOSAIC,
+    MOSAIC_WIDTH,
     TABS,
     Setup,
     inside_code,
@@ -239,7 +240,7 @@ def heads_tab():
         "one that it looks at. Choose a head to open it."
     )
     picture = charts.mosaic(
-        every, theme, title="All heads", pick=charts.Pick("head", at), width=width,
+        every, theme, title="All heads", pick=charts.Pick("head", at), width=max(width, MOSAIC_WIDTH),
         tallest=page_plot_height(1200),
         hidden=inside_left_out(numbers, setup.kept)[of_kind][:, : every.shape[1], None, None],
         **colour_scale_of(setup.colour, every),

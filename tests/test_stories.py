@@ -10,12 +10,12 @@ import zlib
 
 import numpy as np
 import pytest
-from driving import PAGES, ROOT, check, opened, said
+from driving import PAGES, ROOT, check, opened, said, specs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from setups import SETUPS, fields
 
-from attn import charts, masks, softmax
+from attn import charts, masks, softmax, ui
 from attn.cost import attention_work
 from attn.data import examples
 from attn.pretrained.loading import smollm2
@@ -197,7 +197,7 @@ def test_a_step_takes_the_story_along_where_its_next_screen_is_that_step():
 
     app = check(opened("step_by_step", stage="masked", cell="0,5", story="ten_minutes", screen="6"))
     assert step(app, "Step on") == ["weights", "5,2", "7"]
-    assert "screen **7 of 14**" in " ".join(said(app))
+    assert "**7 of 14**" in " ".join(said(app))
     assert step(app, "Back") == ["masked", "0,5", "6"]
     app = check(opened("step_by_step", stage="weights", mask="none", cell="0,5", story="why_attention", screen="6"))
     assert step(app, "Back") == ["masked", "0,5", "6"]  # the screen before is on another page: the card stays
@@ -286,6 +286,13 @@ def test_the_numbers_of_the_two_words_that_a_story_follows():
         weights = softmax(scaled[5] / temperature)
         assert 0.115 <= weights.min() <= weights.max() < 0.205
     assert "at each with 0.12 to 0.20" in screen_of("ten_minutes", 7).task.do
+
+
+def test_heads_are_told_apart_on_a_phone(monkeypatch):
+    monkeypatch.setattr(ui, "page_width", lambda: 350)
+    app = check(opened("inside", dict(screen_of("ten_minutes", 10).query)))
+    (drawn,) = [text for text in map(json.dumps, specs(app)) if '"All heads"' in text]
+    assert max(map(float, re.findall(r'"width": ([\d.]+)', drawn))) >= 12 * 16 * 3  # pixels: three for each token
 
 
 def test_many_narrow_heads_cost_as_much_as_a_wide_one():
@@ -505,7 +512,7 @@ def test_the_last_screen_says_what_one_knows_and_what_is_not_done():
     left = [label for label in links if label.isdigit()]
     assert left == ["4", "5", "6", "7", "8", "10", "11", "13"]
     assert all(f"screen={label}&" in links[label] for label in left)
-    assert "screen **14 of 14** · done on 2 of 11" in " ".join(said(app))
+    assert "**14 of 14** · 2 of 11 done" in " ".join(said(app))
     before = check(opened("home", story="ten_minutes", screen="13", layer="6"))
     assert not any(one.label == "What you now know" for one in before.expander)
 

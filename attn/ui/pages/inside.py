@@ -66,6 +66,7 @@ _TERMS = {  # of a metric, that its words do not name
 LINES = {"all": "All", "query": "From the chosen query", "key": "To the chosen key"}
 _LEAST_ROW = 10  # pixels of a layer in the map of all heads, to be pointed at
 _LISTED, _LISTED_LOW = 10, 7  # heads beside the map of all, and with words for a hall in a low window
+MOSAIC_WIDTH = 640  # pixels across of the picture of all heads, at least: on a phone it is scrolled
 MOSAIC = 48  # tokens of every head that the picture of all heads shows
 
 

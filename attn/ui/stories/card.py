@@ -151,8 +151,8 @@ def _remember_if_ended(now):
 def _where(now):
     """Say which story runs, where one is in it, and on how many screens all is done."""
     there = len(now.story.screens_to_do)
-    done = f" · done on {len(now.screens_done)} of {there}" if there else ""
-    return f"{as_text(now.story.title)} · screen **{now.number} of {now.count}**{done}"
+    done = f" · {len(now.screens_done)} of {there} done" if there else ""
+    return f"{as_text(now.story.title)} · **{now.number} of {now.count}**{done}"
 
 
 def _has_work(now):
