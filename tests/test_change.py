@@ -483,7 +483,8 @@ def test_the_code_prints_the_number_of_the_page(tmp_path, monkeypatch):
     finally:
         threads.one_thread()
     gap, told = number(namespace["gap"], 2), text_of(app).replace("*", "")
-    assert f"{gap} is the most by which our attention alone moves the last hidden states" in told
+    moved = "the last state of a token, as a part of its largest number; up to 0.0001 is rounding"
+    assert f"{gap} is the most by which our attention alone moves {moved}" in told
 
 
 def test_results_that_are_kept_fit_into_their_bytes():

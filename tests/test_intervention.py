@@ -3,6 +3,7 @@
 import copy
 import os
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from attn.pretrained.intervention.our_attention import pattern_weights
 from attn.pretrained.intervention.prediction import similarity, token_id
 from attn.pretrained.intervention.run import output_gap, run
 from attn.pretrained.threads import Stopped
+from attn.pretrained.tolerances import STATE
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
@@ -214,6 +216,19 @@ def test_a_mask_of_one_row_for_all_queries_is_not_causal(monkeypatch):
     loaded = pretrained.wrap(model)
     ids = torch.arange(5, 45)[None]
     assert output_gap(loaded, inputs={"input_ids": ids, "attention_mask": torch.ones_like(ids)}) < 1e-5
+
+
+def test_a_gap_of_states_is_a_part_of_each_token_s_largest_number(minilm):
+    """Rounding grows with the numbers: states that are 1024 times as large have the same relative gap, exactly."""
+    grown = copy.deepcopy(minilm.model)
+    norm = grown.encoder.layer[-1].output.LayerNorm
+    with torch.no_grad():
+        norm.weight *= 1024
+        norm.bias *= 1024
+    grown = replace(minilm, model=grown)
+    plain, large = ([output_gap(each, SENTENCE, relative=it) for it in (False, True)] for each in (minilm, grown))
+    assert 0 < plain[0] == large[0] / 1024
+    assert 0 < plain[1] == large[1] < STATE
 
 
 def test_the_output_gap_says_so_when_something_is_changed(minilm, monkeypatch):

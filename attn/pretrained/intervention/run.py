@@ -254,7 +254,12 @@ class _Kept(list):
 
 @takes(loaded="Loaded")
 def output_gap(
-    loaded: Loaded, text: str | None = None, *, pair: str | None = None, inputs: dict | None = None
+    loaded: Loaded,
+    text: str | None = None,
+    *,
+    pair: str | None = None,
+    inputs: dict | None = None,
+    relative: bool = False,
 ) -> float:
     """Return how far the results of a model move when our attention takes the place of its own.
 
@@ -263,6 +268,9 @@ def output_gap(
     loaded
     text, pair, inputs
         As in `record`.
+    relative
+        Whether each difference is taken as a part of the largest number that the same token has there, as states are
+        judged (`attn.pretrained.tolerances.STATE`).
 
     Returns
     -------
@@ -277,6 +285,8 @@ def output_gap(
     ModelError
         As `record`.
     """
+    import torch
+
     loaded, prepared = _in_float32(loaded, prepare_changeable(loaded, text, pair, inputs))
     options: dict[str, Any] = {"logits_to_keep": _COMPARED} if "logits_to_keep" in accepted_inputs(loaded) else {}
     inside = Inside(loaded, prepared, Changes())
@@ -286,6 +296,8 @@ def output_gap(
         ours = _results(forward(loaded, prepared.inputs, **options))
     inside.check()
     difference = (ours - own).abs()
+    if relative:
+        difference = difference / own.abs().amax(dim=-1, keepdim=True).clamp_min(torch.finfo(own.dtype).tiny)
     real = prepared.inputs.get("attention_mask" if prepared.decoder_tokens is None else "decoder_attention_mask")
     if real is not None and real.ndim == 2 and difference.ndim == 3:
         real = real[:, -difference.shape[1] :]

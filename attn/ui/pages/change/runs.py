@@ -60,5 +60,6 @@ def kept_run_finding(name, random_weights, text, pair, _before, *, saved=None):
 
 
 def gap_of_run(model, text, pair):
-    """Return how far our attention moves what a model says."""
-    return output_gap(model, text, pair=pair or None)
+    """Return how far our attention moves what a model says: states as a part of each token's largest number."""
+    says = model.predicts_words or model.task is not None
+    return output_gap(model, text, pair=pair or None, relative=not says)

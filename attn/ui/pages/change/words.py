@@ -8,7 +8,7 @@ from attn.pretrained.inputs.tokens import running_text
 from attn.pretrained.intervention.changes import FIRST, PREVIOUS, UNIFORM, Changes
 from attn.pretrained.intervention.classification import word_classes
 from attn.pretrained.intervention.run import predicts_masked
-from attn.pretrained.tolerances import LOGIT
+from attn.pretrained.tolerances import LOGIT, STATE
 from attn.pretrained.verdict import Finding, weights_finding
 from attn.ui import models
 from attn.ui.link import shortened
@@ -46,7 +46,8 @@ def change_verdict_in_words(largest, before, source):
     Parameters
     ----------
     largest : float or None
-        How far our attention moves what the model says with nothing changed, if that was measured.
+        How far our attention moves what the model says with nothing changed, if that was measured, as `gap_of_run`
+        returns it.
     before : Run
         The model with nothing changed.
     source : tuple
@@ -60,10 +61,11 @@ def change_verdict_in_words(largest, before, source):
             False, "No number", "comes out of the model itself: after its attention, numbers grew beyond their type"
         )
     else:
-        what = "scores (logits)" if before.loaded.predicts_words or before.loaded.task else "last hidden states"
-        moves = f"is the most by which our attention alone moves the {what}"
-        words = f"{moves}; up to {number(LOGIT)} is rounding (float32)"
-        attention = Finding(largest <= LOGIT, number(largest, 2), words)
+        limit, what = STATE, "the last state of a token, as a part of its largest number"
+        if before.loaded.predicts_words or before.loaded.task:
+            limit, what = LOGIT, "the scores (logits)"
+        words = f"is the most by which our attention alone moves {what}; up to {number(limit)} is rounding (float32)"
+        attention = Finding(largest <= limit, number(largest, 2), words)
     models.say_model_verdict(weights_finding(before.loaded), kept_run_finding(*source, before), attention)
 
 
