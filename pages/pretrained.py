@@ -30,6 +30,7 @@ from attn.ui.pages.pretrained import (
     pretrained_page_alone,
     pretrained_page_break_controls,
     pretrained_page_code,
+    pretrained_page_differences,
     pretrained_page_largest_by_layer,
     pretrained_page_line,
     pretrained_page_matrices,
@@ -48,7 +49,7 @@ with st.sidebar:
     model_and_text_controls(page)
 try:
     chosen, loaded, recording = record_model_and_text(page, model_and_text_of(page))
-    unbroken = pretrained_page_largest_by_layer(models.model_differences(*chosen), len(recording.layers))
+    models.model_differences(*chosen)  # what stands in its way is said before anything is drawn
 except pretrained.ModelError as error:
     model_refused(page, error)
 
@@ -83,6 +84,7 @@ with st.sidebar:
 setup = page.commit()
 theme, width, tallest = ui.page_theme(), ui.page_width(), ui.page_tallest(20)
 result = compute_pretrained_page(setup, loaded, layer)
+unbroken = pretrained_page_differences(setup, chosen, len(recording.layers))
 head = setup.head - 1
 page.tell(gap=result.largest)
 
@@ -90,7 +92,7 @@ words, box = ui.page_columns([1, 1])
 with words:
     pretrained_page_reading(setup, loaded, recording, layer, result)
 with box:
-    pretrained_page_verdict(setup, chosen, loaded, result, unbroken)
+    pretrained_page_verdict(setup, chosen, recording, result, unbroken)
 for note in media_notes(loaded, recording, layer):
     st.caption(note)
 

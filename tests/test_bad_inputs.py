@@ -58,6 +58,8 @@ KINDS = {
     "from_input, layer": lambda good, bad: pretrained.from_input(good.loaded, bad),
     "compare": lambda good, bad: pretrained.compare(bad),
     "compare_layer": lambda good, bad: pretrained.compare_layer(bad),
+    "compare_layer_from_input": lambda good, bad: pretrained.compare_layer_from_input(bad, good.layer),
+    "compare_layer_from_input, layer": lambda good, bad: pretrained.compare_layer_from_input(good.loaded, bad),
     "from_scratch": lambda good, bad: pretrained.from_scratch(bad),
     "layer_metrics": lambda good, bad: pretrained.layer_metrics(bad),
     "keys_of_layer": lambda good, bad: pretrained.keys_of_layer(bad),

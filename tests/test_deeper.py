@@ -153,6 +153,15 @@ def test_frequencies_are_those_of_transformers():
         assert (stretch == 1) == (kind != "yarn")
 
 
+def test_every_head_is_compared_from_the_input_of_its_layer():
+    loaded, recording = recorded(*FAMILIES["BERT, two directions"])
+    layer = recording.layers[1]
+    gaps = np.abs(pretrained.from_input(loaded, layer).steps.weights - layer.reference_weights())
+    found = pretrained.compare_layer_from_input(loaded, layer)
+    assert [(each.layer, each.head) for each in found] == [(1, head) for head in range(layer.num_heads)]
+    assert [each.largest for each in found] == gaps.max(axis=(0, 2, 3)).tolist()
+
+
 def test_padding_is_no_input_of_a_layer():
     shown = torch.ones(2, 13, dtype=torch.long)
     shown[1, -4:] = 0

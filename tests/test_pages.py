@@ -12,7 +12,7 @@ from driving import PAGES, check, matrices, notices, opened, said, specs, tables
 from hypothesis import HealthCheck, given, settings
 from setups import ABSURD, SETUPS, extremes, fields, links, options, painted
 
-from attn import charts, cost, scaled_dot_product_attention, softmax
+from attn import charts, cost, pretrained, scaled_dot_product_attention, softmax
 from attn.charts.labels import number, token_labels
 from attn.data import examples
 from attn.mask_routes import ROUTES
@@ -25,6 +25,7 @@ from attn.ui.pages.heads import compute_heads_page
 from attn.ui.pages.home import WAYS
 from attn.ui.pages.masks import WRONG, compute_masks_page, masks_page_routes_reading
 from attn.ui.pages.masks import Setup as MasksSetup
+from attn.ui.pages.pretrained import Setup as PretrainedSetup
 from attn.ui.pages.pretrained import pretrained_page_picture
 from attn.ui.pages.step_by_step.stages import DIVISORS, MATRICES, STAGES
 from attn.ui.pages.step_by_step.walk import STEP_SOURCES, compute_walk
@@ -604,6 +605,28 @@ def test_agreement_is_seen_as_such_in_the_map_of_every_head():
     drawn = json.dumps(specs(app))
     assert '"domain": [0.0, 5e-06, 1e-05]' in drawn
     assert '"type": "log"' not in drawn
+
+
+def test_all_heads_are_compared_from_where_the_head_in_view_is():
+    loaded = pretrained.load()
+    layers = pretrained.record(loaded, PretrainedSetup.text).layers
+    found = {
+        "recorded": [each for layer in layers for each in pretrained.compare_layer(layer)],
+        "input": [each for layer in layers for each in pretrained.compare_layer_from_input(loaded, layer)],
+    }
+    worst = {start: number(max(each.largest for each in of_start), 2) for start, of_start in found.items()}
+    assert worst["input"] != worst["recorded"]
+    for start, of_start in found.items():
+        app = check(opened("pretrained", start=start, layer="2", head="12"), charts=2)
+        (verdict,) = app.success
+        one = next(each for each in of_start if (each.layer, each.head) == (1, 11))
+        begun = ", both computed from the layer's input" if start == "input" else ""
+        told = (
+            f"**{number(one.largest, 2)}** is the largest difference in this head, **{worst[start]}** in all 72 heads"
+        )
+        assert f"{told}{begun}; up to 1e−5 is rounding" in verdict.value
+        (table,) = matrices(app)["Largest difference by layer and head"]
+        assert number(table.max(), 2) == worst[start]
 
 
 def test_painting_goes_on_from_the_mask_in_view():

@@ -30,7 +30,7 @@ from attn.pretrained.loading.catalogue import (
 from attn.pretrained.loading.load import Loaded, load, wrap
 from attn.pretrained.loading.weights_report import WeightsReport
 from attn.pretrained.recording.compare import Difference, compare, compare_layer, from_scratch
-from attn.pretrained.recording.from_input import Deeper, FromInput, from_input, parameters
+from attn.pretrained.recording.from_input import Deeper, FromInput, compare_layer_from_input, from_input, parameters
 from attn.pretrained.recording.layer import Layer
 from attn.pretrained.recording.layer_metrics import keys_of_layer, layer_metrics
 from attn.pretrained.recording.record import OwnWeights, Recording, own_weights, record
@@ -64,6 +64,7 @@ __all__ = [
     "check_size",
     "compare",
     "compare_layer",
+    "compare_layer_from_input",
     "decoder_start",
     "fetch",
     "filler_cells",

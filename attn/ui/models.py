@@ -449,6 +449,22 @@ def model_differences(name, random_weights, text, pair, *, saved=None, **changes
     ]
 
 
+@kept_with_models
+@st.cache_resource(max_entries=32, show_spinner="Comparing every head …", show_time=True)
+def model_differences_from_input(name, random_weights, text, pair, *, saved=None):
+    """Compare every head of a recording, computed from its layer's input, with the model's own.
+
+    Heads are left out whose layer comes to its queries and keys in a way of its own.
+    """
+    recording, found = model_recording(name, random_weights, text, pair), []
+    for layer in while_visited(recording.layers):
+        try:
+            found += pretrained.compare_layer_from_input(recording.loaded, layer)
+        except pretrained.ModelError:
+            continue
+    return found
+
+
 def model_attention_finding(name, random_weights, text, pair):
     """Say whether attention from scratch is the model's own, in every head of a recording."""
     read = model_recording(name, random_weights, text, pair)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -214,10 +214,35 @@ def _compare_by_rows(layer, own, head, shape, changes):
 
 def _compare_heads(layer, heads, pieces, changes):
     """Compare a few heads of a layer, given pairs of rows and the model's own weights of them."""
+    return weight_differences(
+        layer,
+        heads,
+        ((rows, from_scratch(layer, heads, rows=rows, **changes).weights, reference) for rows, reference in pieces),
+    )
+
+
+def weight_differences(
+    layer: Layer, heads: np.ndarray, pieces: Iterable[tuple[slice | Sequence[int] | None, np.ndarray, np.ndarray]]
+) -> list[Difference]:
+    """Measure how far weights of some heads are from the model's own.
+
+    Parameters
+    ----------
+    layer
+    heads
+    pieces
+        Of the queries, part by part: which they are, None for all; our weights and the model's, each
+        (batch, len(heads), rows, n_k).
+
+    Returns
+    -------
+    list of Difference
+        One a head. Queries that may see no key are left out.
+    """
     largest, total, count = np.zeros(len(heads)), np.zeros(len(heads)), 0
-    for rows, reference in pieces:
+    for rows, ours, reference in pieces:
         with np.errstate(invalid="ignore"):
-            difference = np.abs(from_scratch(layer, heads, rows=rows, **changes).weights - reference)
+            difference = np.abs(ours - reference)
         difference[np.isnan(difference)] = np.inf  # what is no number agrees with nothing
         if layer.mask is not None:
             seen = _of_rows(_of_heads(layer.mask, heads), rows).any(axis=-1, keepdims=True)

@@ -20,6 +20,7 @@ from attn.dot_product import scaled_dot_product_attention
 from attn.multi_head import MultiHead, MultiHeadParameters, merge_heads, split_heads
 from attn.pretrained.errors import ModelError, takes
 from attn.pretrained.inputs.tokens import PADDING
+from attn.pretrained.recording.compare import Difference, weight_differences
 from attn.pretrained.recording.layer import to_numpy
 from attn.pretrained.recording.tiles import fit
 
@@ -104,6 +105,30 @@ def from_input(loaded: Loaded, layer: Layer) -> Deeper:
         merged = torch.tensor(layer.output).transpose(1, 2).flatten(2)  # (batch, n, num_heads * d_v)
         reference = project(merged.to(project.weight)).cpu().float().numpy()
     return FromInput(way.parameters, _steps(layer, way), reference)
+
+
+@takes(loaded="Loaded", layer="Layer")
+def compare_layer_from_input(loaded: Loaded, layer: Layer) -> list[Difference]:
+    """Compare one layer, computed from what goes into it, with the model's own weights.
+
+    Parameters
+    ----------
+    loaded
+    layer
+        Recorded from this model, of one text.
+
+    Returns
+    -------
+    list of Difference
+        As `compare_layer`, which begins with the recorded queries and keys instead.
+
+    Raises
+    ------
+    ModelError, ValueError
+        As `from_input`.
+    """
+    ours, own = from_input(loaded, layer).steps.weights, layer.reference_weights()
+    return weight_differences(layer, np.arange(layer.num_heads), [(None, ours, own)])
 
 
 def _steps(layer, way):

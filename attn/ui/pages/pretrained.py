@@ -223,6 +223,25 @@ def _places(tokens, special, first):
     ] or list(range(len(tokens)))
 
 
+def pretrained_page_differences(setup, source, num_layers):
+    """Compare every head with nothing broken, beginning where the head in view begins.
+
+    Parameters
+    ----------
+    setup : Setup
+    source : tuple
+        The model and what it reads, as the cached functions of `attn.ui.models` take them.
+    num_layers : int
+
+    Returns
+    -------
+    ndarray, shape (num_layers, most heads)
+        The largest difference of each; NaN where a layer has fewer heads, or cannot begin with its input.
+    """
+    compared = models.model_differences_from_input if setup.start == "input" else models.model_differences
+    return pretrained_page_largest_by_layer(compared(*source), num_layers)
+
+
 def pretrained_page_largest_by_layer(differences, num_layers):
     """Arrange the largest differences as layers × heads.
 
@@ -398,7 +417,7 @@ def pretrained_page_shapes(setup, layer, result):
     )
 
 
-def pretrained_page_verdict(setup, source, loaded, result, table):
+def pretrained_page_verdict(setup, source, recording, result, table):
     """Say whether this is the model reading the text, and whether both sides agree, in a coloured box.
 
     Parameters
@@ -406,21 +425,28 @@ def pretrained_page_verdict(setup, source, loaded, result, table):
     setup : Setup
     source : tuple
         The model and what it reads, as the cached functions of `attn.ui.models` take them.
-    loaded : Loaded
+    recording : Recording
     result : Compared
     table : ndarray, shape (num_layers, num_heads)
-        The largest difference of every head, unbroken.
+        As `pretrained_page_differences` returns it.
     """
     tolerance, worst = pretrained.TOLERANCE, float(np.nanmax(table))
     agrees, words_of_it = _agrees(setup, result, table), _VERDICTS[bool(setup.broken)]
-    whole = f"**{number(worst, 2)}** in all {np.isfinite(table).sum()} heads{' unbroken' if setup.broken else ''}"
-    words = f"is the largest difference in this head, {whole}; up to {number(tolerance)} is rounding (float32)"
+    whole = f"**{number(worst, 2)}** in {_heads_compared(recording, table)}{' unbroken' if setup.broken else ''}"
+    begun = ", both computed from the layer's input" if setup.start == "input" else ""
+    words = f"is the largest difference in this head, {whole}{begun}; up to {number(tolerance)} is rounding (float32)"
     models.say_model_verdict(
-        weights_finding(loaded),
+        weights_finding(recording.loaded),
         models.model_input_finding(*source),
         models.model_not_finite(*source) or Finding(agrees, number(result.largest, 2), words),
         words_of_it,
     )
+
+
+def _heads_compared(recording, table):
+    """Say how many heads were compared: all, but of a model with layers that cannot begin with their input."""
+    count, every = np.count_nonzero(~np.isnan(table)), sum(layer.num_heads for layer in recording.layers)
+    return f"all {every} heads" if count == every else f"{count} of {every} heads"
 
 
 def _agrees(setup, result, table):
