@@ -31,6 +31,7 @@ from attn.ui.pages.pretrained import (
     pretrained_page_break_controls,
     pretrained_page_code,
     pretrained_page_differences,
+    pretrained_page_from_products_to_weight,
     pretrained_page_largest_by_layer,
     pretrained_page_line,
     pretrained_page_matrices,
@@ -181,6 +182,7 @@ def query_tab():
         st.caption(left_out)
     if setup.level == "pieces":
         st.caption(PRODUCTS_SENTENCE)
+        st.markdown(pretrained_page_from_products_to_weight(setup, loaded, layer, result))
     if setup.level == "words":
         st.caption("Only pieces have queries and keys. Choose Pieces among the controls to see how they multiply.")
 

@@ -629,6 +629,22 @@ def test_all_heads_are_compared_from_where_the_head_in_view_is():
         assert number(table.max(), 2) == worst[start]
 
 
+@pytest.mark.parametrize("start", ["recorded", "input"])
+def test_one_query_goes_on_from_the_products_to_the_weight(start):
+    own = check(opened("inside", tab="One query", cell="10,2", layer="4", head="2"))
+    told = [shown.value for shown in own.markdown if "products add up" in shown.value]
+    app = check(opened("pretrained", tab="query", cell="10,2", layer="4", head="2", start=start))
+    assert [shown.value for shown in app.markdown if "products add up" in shown.value] == told
+    assert "times the scale 1/√32, that is a score of" in told[0]
+
+
+def test_a_computation_that_was_broken_says_how_it_comes_to_its_weight():
+    app = opened("pretrained", tab="query", cell="10,2", layer="4", head="2", unscaled="1")
+    (told,) = (shown.value for shown in app.markdown if "products add up" in shown.value)
+    total, score = re.search(r"up to ([\d.]+); times the scale 1, that is a score of \*\*([\d.]+)\*\*", told).groups()
+    assert total == score
+
+
 def test_painting_goes_on_from_the_mask_in_view():
     app = opened("masks", mask="painted")
     assert " ".join(said(app)).count(" of 36 ") == 1  # the words of a painted mask are its count

@@ -1,5 +1,7 @@
 """One query of one head: its keys from the most to the least, and one product term by term."""
 
+import math
+
 import numpy as np
 
 from attn import charts
@@ -111,4 +113,36 @@ def query_row_products(query, key, query_label, key_label):
         right_name=f"key of {key_label}",
         title=f"{query_label} · {key_label}",
         width=page_width(),
+    )
+
+
+def query_row_from_products_to_weight(layer, scale, query, key, column, scores, masked_scores, weights):
+    """Say what becomes of the products of a query and a key: their sum, the score, and the weight.
+
+    Parameters
+    ----------
+    layer : Layer
+    scale : float
+        What the sum is multiplied by.
+    query, key : ndarray, shape (d_k,)
+    column : int
+        Which of all keys it is.
+    scores, masked_scores, weights : ndarray, shape (n_k,)
+        The query's, as `attn.dot_product.Attention` has them.
+
+    Returns
+    -------
+    str
+    """
+    score, seen, weight = (float(each[column]) for each in (scores, masked_scores, weights))
+    times = f"1/√{query.size}" if math.isclose(scale, query.size**-0.5, rel_tol=1e-5) else number(scale)
+    capped = "" if layer.softcap is None else f", capped at ±{layer.softcap:g}"
+    added = "" if seen == score else " The key is hidden." if np.isneginf(seen) else f" A bias makes it {number(seen)}."
+    of = np.isfinite(masked_scores).sum()
+    silence = sum(token.filler for token in layer.key_tokens)
+    silent = f" ({silence} of them silence after the sound's end)" if silence else ""
+    return (
+        f"The products add up to {number(query @ key)}; times the scale {times}, that is a score of "
+        f"**{number(score)}**{capped}.{added} Over the {of} keys that the query sees{silent}, the softmax turns it "
+        f"into a weight of **{number(weight)}**."
     )

@@ -19,7 +19,7 @@ from attn.ui.controls.model_and_text import (
     model_and_text_projections,
     text_in_view,
 )
-from attn.ui.controls.query_row import query_row_reading
+from attn.ui.controls.query_row import query_row_from_products_to_weight, query_row_reading
 from attn.ui.controls.word_level import say_word_level
 from attn.ui.link import link_choice, link_place, link_span, link_wholes, shortened
 from attn.ui.media import PictureAndText
@@ -452,18 +452,8 @@ def inside_one_product(layer, head, row, column):
 def inside_from_products_to_weight(layer, head, row, column, query, key):
     """Say what becomes of the products of a query and a key: their sum, the score, and the weight."""
     steps = pretrained.from_scratch(layer, head, rows=slice(row, row + 1))
-    score, seen, weight = (float(step[0, 0, 0, column]) for step in steps[:3])
-    scale = f"1/√{query.size}" if math.isclose(layer.scale, query.size**-0.5, rel_tol=1e-5) else number(layer.scale)
-    capped = "" if layer.softcap is None else f", capped at ±{layer.softcap:g}"
-    added = "" if seen == score else " The key is hidden." if np.isneginf(seen) else f" A bias makes it {number(seen)}."
-    of = np.isfinite(steps.masked_scores).sum()
-    silence = sum(token.filler for token in layer.key_tokens)
-    silent = f" ({silence} of them silence after the sound's end)" if silence else ""
-    return (
-        f"The products add up to {number(query @ key)}; times the scale {scale}, that is a score of "
-        f"**{number(score)}**{capped}.{added} Over the {of} keys that the query sees{silent}, the softmax turns it "
-        f"into a weight of **{number(weight)}**."
-    )
+    of_row = [step[0, 0, 0] for step in steps[:3]]
+    return query_row_from_products_to_weight(layer, layer.scale, query, key, column, *of_row)
 
 
 def inside_reading(setup, tables, layer, level):

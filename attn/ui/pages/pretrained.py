@@ -25,6 +25,7 @@ from attn.ui.controls.model_and_text import (
 )
 from attn.ui.controls.query_row import (
     query_row_bars,
+    query_row_from_products_to_weight,
     query_row_left_out,
     query_row_products,
     query_row_reading,
@@ -285,6 +286,19 @@ def pretrained_page_query_charts(setup, result, scale):
         return (bars,), left_out
     at = result.position(row, column)
     return (bars, query_row_products(result.query[at[0]], result.key[at[1]], query, key)), left_out
+
+
+def pretrained_page_from_products_to_weight(setup, loaded, layer, result):
+    """Say what becomes of the products of the chosen query and key: their sum, the score, and the weight."""
+    query, key = result.position(*result.nearest(setup.cell))
+    head = min(setup.head, layer.num_heads) - 1
+    if setup.start == "input":
+        steps, at = pretrained.from_input(loaded, layer).steps, (0, head, query)
+        of_row = [step[at] for step in (steps.scores, steps.masked_scores, steps.weights)]
+    else:
+        ours, rows = min(head, (setup.cut or layer.num_heads) - 1), slice(query, query + 1)
+        of_row = [step[0, 0, 0] for step in pretrained.from_scratch(layer, ours, rows=rows, **setup.broken)[:3]]
+    return query_row_from_products_to_weight(layer, result.scale, result.query[query], result.key[key], key, *of_row)
 
 
 def pretrained_page_matrices(one):
