@@ -85,7 +85,8 @@ with way:
     st.caption(f"Open below: **{parts.part_name(setup)}**. [Go there](#{controls.OPENED})")
     words.block_link()
     st.caption(
-        "Choose a box or a cell to open it, and switch it off to see what becomes of the words. The map: how long what "
+        "Choose a box or a cell to open it, and switch it off to see what becomes of the words: what is off adds "
+        "nothing, and all layers behind it compute with what is left. The map: how long what "
         "each part adds to the last token is, as a part of the length of the state that it is added to, on a "
         "logarithmic scale."
     )
@@ -119,7 +120,7 @@ SHOWN = {
     "part": part_tab,
     "writing": lambda: writing.writing_tab(page, walked, factors, theme, width),
     "cache": lambda: cache.cache_tab(page, walked, factors, theme, width),
-    "agreement": lambda: agreement.agreement_figure(page, setup, factors, theme, width),
+    "agreement": lambda: agreement.agreement_figure(setup, factors, theme, width),
     "code": lambda: ui.page_code(page, codes()),
 }
 ui.page_tabs(page, TABS, SHOWN)

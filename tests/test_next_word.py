@@ -88,8 +88,12 @@ def test_a_head_whose_layer_is_off_is_not_switched_by_itself():
     assert head.disabled
     assert head.label == "Head 5 is off with all heads of layer 24"
     assert app.slider(key="next_word.factor").disabled
-    assert any("Changed: all of layer 24 off." in each for each in said(app))
-    app.button(key="next_word.switch_layer").click().run()
+    assert any("Changed: attention and feed-forward of layer 24 off." in each for each in said(app))
+    both = app.button(key="next_word.switch_layer")
+    assert both.label == "Switch on attention and feed-forward of layer 24"
+    switches = (app.button(key=f"next_word.{name}") for name in ("switch", "switch_layer", "undo"))
+    assert not any(button.help for button in switches)  # a help would cover the sentence with the result
+    both.click().run()
     assert not app.button(key="next_word.switch").disabled
 
 
@@ -256,12 +260,16 @@ def test_the_cache_spares_what_is_said(model):
 def test_what_was_compared_with_transformers_stays_on_the_screen():
     pytest.importorskip("torch")
     app = check(opened("next_word", tab="agreement"))
-    app.button(key="next_word.compare_here").click().run()
+    assert [button.label for button in app.button].count("Compare with transformers") == 1
+    app.button(key="next_word.compare").click().run()
     assert any("agree with transformers: 32 compared without changes" in each for each in said(check(app, charts=3)))
     assert any("All steps agree" in each for each in said(opened("next_word")))
     changed = opened("next_word", factors="24.5=0;3.feed_forward=0.5;2.attention=0.9")
     changed.button(key="next_word.compare").click().run()
     assert any("All steps agree with transformers: 32 compared with your changes" in each for each in said(changed))
+    changed.button(key="next_word.switch").click().run()  # what comes after is compared without being asked for again
+    assert any("All steps agree with transformers: 32 compared with your changes" in each for each in said(changed))
+    assert "Compare with transformers" not in [button.label for button in changed.button]
 
 
 def test_neither_torch_nor_transformers_is_loaded():

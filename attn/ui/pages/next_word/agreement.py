@@ -1,4 +1,4 @@
-"""Next word: which steps agree with transformers, and by how much, once that was asked for."""
+"""Next word: which steps agree with transformers, and by how much, from when that was asked for."""
 
 import streamlit as st
 
@@ -15,14 +15,21 @@ from attn.ui.state import as_text
 from attn.ui.terms import terms_help
 from attn.words import small
 
-_ASKED = "next_word.asked"
+_ASKED = "next_word.asked"  # where the session holds the model that is compared, whatever is changed
 
 
 def agreement_line(state, setup, factors):
     """Say in a line what is known of the agreement with transformers, with a button that finds it out."""
     found = language_models.kept_agreement(setup.model, setup.text, factors)
     if found is None:
-        _compare_button(state, setup, factors, "compare", "tertiary")
+        st.button(
+            "Compare with transformers", key=state.key("compare"), icon=":material/fact_check:", type="tertiary",
+            on_click=_ask, args=(setup.model,),
+            help="Loads torch and transformers, passes the same tokens through the same weights, and compares the "
+            "state after every layer and the logits, now and after every change. What is switched off here is switched "
+            "off there, too. It takes some seconds, and memory for the model once more. Without this nothing here "
+            "needs either of them.",
+        )  # fmt: skip
         return
     worst = max(found, key=lambda each: each.relative)
     mark = ":material/check:" if worst.relative <= TOLERANCE else ":material/close:"
@@ -34,39 +41,28 @@ def agreement_line(state, setup, factors):
     )
 
 
-def _compare_button(state, setup, factors, key, type):
-    """Draw a button that has the two compared."""
-    st.button(
-        "Compare with transformers", key=state.key(key), icon=":material/fact_check:", type=type,
-        on_click=_ask, args=(setup.model, setup.text, factors),
-        help="Loads torch and transformers, passes the same tokens through the same weights, and compares the "
-        "state after every layer and the logits. What is switched off here is switched off there, too. It takes "
-        "some seconds, and memory for the model once more. Without this nothing here needs either of them.",
-    )  # fmt: skip
-
-
-def _ask(*about):
+def _ask(model):
     """Remember that the comparison was asked for: it takes its time in the run that follows, not in the callback."""
-    st.session_state[_ASKED] = about
+    st.session_state[_ASKED] = model
 
 
 def agreement_asked(setup, factors):
-    """Compare with transformers if that was just asked for, and say why where it cannot be done."""
-    if st.session_state.get(_ASKED) != (setup.model, setup.text, factors):
+    """Compare with transformers if that was asked for, also after a change, and say why where it cannot be done."""
+    asked = st.session_state.get(_ASKED) == setup.model
+    if not asked or language_models.kept_agreement(setup.model, setup.text, factors) is not None:
         return
-    del st.session_state[_ASKED]
     try:
         language_models.compared_with_transformers(setup.model, setup.text, factors)
     except ModelError as error:
+        del st.session_state[_ASKED]
         st.error(as_text(f"There is nothing to compare with: {small(str(error))}."))
 
 
-def agreement_figure(state, setup, factors, theme, width):
-    """Draw how far each step is from transformers, where that is known, and a button that finds it out."""
+def agreement_figure(setup, factors, theme, width):
+    """Draw how far each step is from transformers, where that is known, and else say how to find it out."""
     found = language_models.kept_agreement(setup.model, setup.text, factors)
     if found is None:
-        st.markdown("Once the two are compared, each step has a bar here.")
-        _compare_button(state, setup, factors, "compare_here", "secondary")
+        st.markdown("Choose **Compare with transformers** above the figure, and each step has a bar here.")
         return
     told = (
         "Each bar is the largest difference between a number computed here and the same number of transformers. Each "

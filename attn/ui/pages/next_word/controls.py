@@ -147,22 +147,21 @@ def next_word_switches(state, language):
             f"{'Switch on' if off else 'Switch off'} {label}", key=state.key(name), on_click=_set_factors,
             args=(state, dict.fromkeys(parts, 1.0 if off else 0.0)),
             icon=":material/toggle_on:" if off else ":material/toggle_off:",
-            help="What is off adds nothing, and all layers behind it compute with what is left. The bars of "
-            "the next word show what becomes of the prediction.",
         )  # fmt: skip
 
+    # none has a help: it would hang over the sentence that says what became of the word
     with st.container(horizontal=True):
         if target and _off_with_all_heads(state, target):
             st.button(
                 f"Head {setup.head} is off with all heads of layer {layer + 1}", key=state.key("switch"), disabled=True,
-                icon=":material/toggle_off:", help="By itself it can be switched once its layer is on again.",
+                icon=":material/toggle_off:",
             )  # fmt: skip
         elif target:
             button("switch", [target], part_name(setup))
-        button("switch_layer", list(whole), f"all of layer {layer + 1}")
+        button("switch_layer", list(whole), f"attention and feed-forward of layer {layer + 1}")
         st.button(
             "Take all changes back", key=state.key("undo"), on_click=state.set, kwargs={"factors": ()},
-            disabled=not setup.factors, icon=":material/undo:", help="The model then is as it was; its text stays.",
+            disabled=not setup.factors, icon=":material/undo:",
         )  # fmt: skip
     if setup.factors:
         st.caption(f"Changed: {_changes_in_words(setup.factors)}.")
@@ -173,7 +172,7 @@ def _changes_in_words(factors):
     off = {(layer, part) for layer, part, factor in factors if not factor}
     whole = {layer for layer, _ in off if {(layer, "attention"), (layer, "feed_forward")} <= off}
     told = (
-        f"all of layer {layer + 1} off" if layer in whole
+        f"attention and feed-forward of layer {layer + 1} off" if layer in whole
         else f"{_changed_part(part)} of layer {layer + 1} {'off' if not factor else f'× {factor:g}'}"
         for layer, part, factor in factors
     )  # fmt: skip
