@@ -25,7 +25,6 @@ from attn.ui.pages.change import charts as effect_charts
 from attn.ui.pages.change import effects, sweep, words, writing
 from attn.ui.pages.change.controls import (
     change_controls,
-    change_controls_untouched,
     change_paint_controls,
     change_paint_controls_open,
     click_head_control,
@@ -33,7 +32,6 @@ from attn.ui.pages.change.controls import (
     paint_control_cell,
     preset_control,
     switch_head_control,
-    take_back_change_controls,
     take_back_head_controls,
 )
 from attn.ui.pages.change.setup import CLICKS, TABS, Setup
@@ -71,8 +69,7 @@ theme, width = ui.page_theme(), ui.page_width()
 say_if_model_untrained(models.loaded_model(*read.source[:2]))
 models.say_if_model_truncated(first)
 ui.page_reading(
-    words.change_in_words(effect), words.change_formula_in_words(effect), words.change_shapes_in_words(effect, setup),
-    terms=["rounding"],
+    words.change_in_words(effect, setup), words.change_formula_in_words(effect), terms=["rounding"],
 )  # fmt: skip
 models.say_model_note(models.loaded_model(*read.source[:2]))
 for sentence in effect.left_out:
@@ -113,15 +110,6 @@ with heads:
         "Choosing a head", CLICKS, format_func=CLICKS.get, key=page.key("click"), required=True,
         help="What happens to a head of the map once you choose it.",
     )  # fmt: skip
-    st.button(
-        "Take all changes back",
-        on_click=take_back_change_controls,
-        args=(page,),
-        disabled=change_controls_untouched(setup),
-        icon=":material/undo:",
-        key=page.key("undo"),
-        help="The model then is as it was; its text stays.",
-    )
 
 
 def head_tab():
@@ -132,6 +120,8 @@ def head_tab():
         look = effect_charts.change_chart_weights(effect, setup)
         if change_paint_controls_open(setup):
             change_paint_controls(page, look[0])
+        if not effect_charts.change_chart_after(effect, setup):
+            st.caption("This head is off. It gives nothing, so there is no map of it after the change.")
         ui.page_figure(
             effect_charts.change_map_charts(look, setup, effect, theme, width),
             f"change.head.{setup.painted}" if change_paint_controls_open(setup) else "change.head",
@@ -145,6 +135,7 @@ def head_tab():
             },
         )
         say_word_level(effect_charts.change_chart_level(effect, setup), first.layers[setup.layer - 1].mask)
+        st.caption(words.change_shapes_in_words(effect, setup))
         why_link(read.source, models.loaded_model(*read.source[:2]).family, setup.layer, setup.head)
         if change_paint_controls_open(setup) and setup.level == "words":
             st.caption("You paint a pattern piece by piece, so the maps show pieces.")
@@ -165,6 +156,8 @@ def downstream_tab():
         )
     else:
         st.caption("All other heads do what they did before.")
+    if effect.word is None and effect.answers is None and effect.changes:
+        ui.page_figure(effect_charts.change_turned_chart(effect, theme, width), "change.turned")
 
 
 def sweep_tab():

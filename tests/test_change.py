@@ -1,6 +1,7 @@
 """Change: what a link changes is what the engine computes; sweeps and writing run beside the page, and stop."""
 
 import errno
+import json
 import os
 import threading
 import time
@@ -131,6 +132,21 @@ def test_the_page_opens_with_something_to_see():
     moved = matrices(app)["How far outputs moved"][0]
     assert not moved[:4].any()  # nothing changes before the first head that is off
     assert moved[4].min() > 0
+    told = text_of(app)
+    assert "This page opens with an example that has heads 4.12, 6.1 and 6.6 off. How alike" in told
+    assert not any("The model has" in caption.value for caption in app.caption[:4])
+    assert not app.button(key="change.undo").disabled
+    app.button(key="change.undo").click().run()
+    assert "opens with" not in text_of(check(app))
+
+
+def test_a_head_that_is_off_is_drawn_before_alone():
+    app = check(opened("change", off="6.6"), charts=3)
+    assert {"Head 6.6 before"} == {title for title in matrices(app) if "6.6" in title or "fter" in title}
+    assert "This head is off. It gives nothing, so there is no map of it" in text_of(app)
+    app = check(opened("change", off="6.6", head="7"), charts=3)
+    assert {"Head 6.7 before", "After", "After − before"} <= set(matrices(app))
+    assert "This head is off" not in text_of(app)
 
 
 @pytest.mark.parametrize(
@@ -308,9 +324,11 @@ def charts_label(text):
 
 
 def test_heads_downstream_are_ranked():
-    app = check(opened("change", tab="Downstream"), charts=3)
+    app = check(opened("change", tab="Downstream"), charts=4)
     lengths = [list(table["x2"]) for table in tables(app, "label", "shown") if "series" not in table]
-    outputs = lengths[-2]
+    outputs = lengths[-3]
+    assert "Tokens whose vector turns most" in json.dumps(specs(app))
+    assert "Tokens whose vector turns most" not in json.dumps(specs(opened("change")))
     assert len(outputs) == 10
     assert outputs == sorted(outputs, reverse=True)
     app = check(opened("change", tab="Downstream", off="6.6"))
@@ -707,9 +725,9 @@ def test_the_verdict_on_the_input_is_made_once_a_text(monkeypatch):
 
 
 def test_differences_say_what_is_subtracted_and_outputs_their_unit():
-    app = check(opened("change"))
+    app = check(opened("change", head="7"))
     drawn = matrices(app)
-    before, after = drawn["Head 6.6 before"][0], drawn["After, off"][0]
+    before, after = drawn["Head 6.7 before"][0], drawn["After"][0]
     np.testing.assert_allclose(drawn["After − before"][0], after - before, atol=1e-7)
     assert any("share of its length" in str(spec) for spec in specs(app))
 

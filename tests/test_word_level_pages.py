@@ -128,10 +128,10 @@ def test_a_causal_mask_is_said_to_be_one_of_pieces():
 
 
 def test_change_shows_words_before_and_after():
-    app = check(opened("change", text=TEXT, pair="", off="4.2", layer="4", head="2", level="words"))
+    app = check(opened("change", text=TEXT, pair="", off="4.1", layer="4", head="2", level="words"))
     run = pretrained.record(pretrained.load(), TEXT).layers[3]
     np.testing.assert_allclose(shown(app, "Head 4.2 before"), run.word_weights(1)[0, 0], atol=1e-5)
-    assert shown(app, "After, off").shape == (10, 10)
+    assert shown(app, "After").shape == (10, 10)
     assert "As words" in " ".join(said(app))
 
 

@@ -34,13 +34,10 @@ def change_number_chart(effect, theme, width):
     style = number_style(effect)
     if effect.word is None:
         labels, one, other = effect_numbers(effect)
-        if not effect.changes:  # no vector turns
-            return number_pairs_chart(
-                labels, one, other, style.title, style.scale, style.shares, charts.Pick(), theme,
-                int(page_bars_width(width, _PAIR) - 160),
-            )  # fmt: skip
-        first = charts.pairs(one, other, labels, theme, scale=style.scale, title=style.title, width=int(width - 160))
-        return charts.above(first, _turned(effect, theme, width))
+        return number_pairs_chart(
+            labels, one, other, style.title, style.scale, style.shares, charts.Pick(), theme,
+            int(page_bars_width(width, _PAIR) - 160),
+        )  # fmt: skip
     shown = change_chart_words(effect)
     labels, one, other = shift_numbers([effect.shifts[at] for at in shown])
     pick = charts.Pick("word", shown.index(effect.word))
@@ -113,16 +110,19 @@ def answer_ends_chart(comparison, theme, width):
     return charts.above(*drawn)
 
 
-def _turned(effect, theme, width):
+def change_turned_chart(effect, theme, width):
     """Draw how far the last vector of each token has turned, the farthest first."""
     one, other = effect.before.hidden, effect.after.hidden
     lengths = np.linalg.norm(one, axis=1) * np.linalg.norm(other, axis=1)
     turned = 1 - (one * other).sum(axis=1) / np.maximum(lengths, 1e-12)
     labels = charts.token_labels([token.text for token in effect.before.tokens])[: len(turned)]
     order = np.argsort(-turned, kind="stable")[: 3 if window_low_for_hall() else 8]
-    return charts.bars(
-        turned[order].clip(0), [labels[at] for at in order], theme, title="Tokens whose vector turns most",
-        kind="magnitude", scale=charts.Scale(max(float(turned.max()), 1e-3), name="1 − cosine"), width=int(width - 180),
+    return charts.beside(
+        charts.bars(
+            turned[order].clip(0), [labels[at] for at in order], theme, title="Tokens whose vector turns most",
+            kind="magnitude", scale=charts.Scale(max(float(turned.max()), 1e-3), name="1 − cosine"),
+            width=int(width / 2 - 180),
+        )
     )  # fmt: skip
 
 
@@ -185,17 +185,25 @@ def change_chart_level(effect, setup):
     return word_level_of(level, kept.query_tokens, kept.key_tokens)
 
 
+def change_chart_after(effect, setup):
+    """Return whether the chosen head is drawn after the change: off it has no weights, unless they are painted."""
+    return setup.chosen not in effect.changes.off or change_paint_controls_open(setup)
+
+
 def change_map_charts(look, setup, effect, theme, width):
-    """Draw the weights of the chosen head before, after, and their difference."""
+    """Draw the weights of the chosen head before, and where it is not off after, and their difference."""
     before, after, hidden, rows, columns = look
     scale = colour_scale_of(setup.colour, before, after)
     off = ", off" if setup.chosen in effect.changes.off else ""
+    first = charts.panel(
+        before, rows, columns, title=f"Head {changed_head_name(setup.chosen)} before", hidden=hidden[0], **scale
+    )
+    if not change_chart_after(effect, setup):
+        return charts.panels(theme, width, first)
     return charts.panels(
         theme,
         width,
-        charts.panel(
-            before, rows, columns, title=f"Head {changed_head_name(setup.chosen)} before", hidden=hidden[0], **scale
-        ),
+        first,
         charts.panel(after, rows, columns, title=f"After{off}", hidden=hidden[1], pick=charts.Pick("paint"), **scale),
         charts.panel(
             after - before, rows, columns, title="After − before", kind="signed", scale=charts.Scale(name="difference")

@@ -8,7 +8,7 @@ import streamlit as st
 from attn import charts, pretrained
 from attn.pretrained.intervention.changes import PREVIOUS, Changes, painted
 from attn.pretrained.intervention.generation import writes
-from attn.pretrained.intervention.presets import PRESETS
+from attn.pretrained.intervention.presets import APPLE, PRESETS
 from attn.pretrained.loading import smollm2
 from attn.ui.controls.model_and_text import suggested_models
 from attn.ui.link import from_link, to_link
@@ -41,7 +41,12 @@ def preset_control_link(preset):
 
 
 def preset_control(state):
-    """Draw the presets whose model the visitor may open, and return what to look for in the one in view, or None."""
+    """Draw the presets whose model the visitor may open, and the way back; return what to look for in the one in view.
+
+    Returns
+    -------
+    str or None
+    """
     offered = suggested_models()
     known = {key: preset for key, preset in PRESETS.items() if preset.model in offered}
     tried, setup = state.key("tried"), state.choices()
@@ -52,14 +57,30 @@ def preset_control(state):
             state.set(**{field.name: getattr(fresh, field.name) for field in fields(fresh)})
 
     st.session_state[tried] = next((key for key, preset in known.items() if _in_view(preset, setup)), None)
-    st.pills(
-        "Try", known, format_func=lambda key: known[key].title, key=tried, on_change=go, label_visibility="collapsed"
-    )
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.pills(
+            "Try", known, format_func=lambda key: known[key].title, key=tried, on_change=go,
+            label_visibility="collapsed", width="content",
+        )  # fmt: skip
+        st.button(
+            "Take all changes back",
+            on_click=take_back_change_controls,
+            args=(state,),
+            disabled=change_controls_untouched(setup),
+            icon=":material/undo:",
+            key=state.key("undo"),
+            help="The model then is as it was; its text stays.",
+        )
     # who may open folders of this machine is at home on it, and may install what a visitor may not
     if smollm2.NAME not in pretrained.model_suggestions() and visitor_settings().models == "any":
         st.caption(f"There is more to try with a model that writes. {GET_SMOLLM2}")
     found = known.get(st.session_state[tried])
     return found and found.look_for
+
+
+def opening_example_in_view(setup):
+    """Return whether the page shows the preset that it opens with."""
+    return _in_view(APPLE, setup)
 
 
 def _in_view(preset, setup):

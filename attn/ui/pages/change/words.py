@@ -24,7 +24,12 @@ from attn.ui.pages.change.charts import (
     shift_numbers,
     similarity_numbers,
 )
-from attn.ui.pages.change.controls import changed_head_name, changes_of_other_text, every_head_to_control
+from attn.ui.pages.change.controls import (
+    changed_head_name,
+    changes_of_other_text,
+    every_head_to_control,
+    opening_example_in_view,
+)
 from attn.ui.pages.change.effects import compare_changed_runs, similarities_of_texts
 from attn.ui.pages.change.runs import MOST_MEASURED, changed_run, gap_of_run, kept_run_finding
 from attn.ui.present import MOST_IN_LINE
@@ -69,10 +74,12 @@ def change_verdict_in_words(largest, before, source):
     models.say_model_verdict(weights_finding(before.loaded), kept_run_finding(*source, before), attention)
 
 
-def change_in_words(effect):
-    """Say what the changes do to the number that is followed."""
+def change_in_words(effect, setup):
+    """Say what the changes do to the number that is followed, and that the page opens with some."""
     before, after = effect.numbers
     words, start = _in_words(effect), _start(effect)
+    if opening_example_in_view(setup):
+        start = f"This page opens with an example that has {words}. {start}"
     if not effect.changes:
         return f"{start}. Nothing is changed yet: choose a head in the map to switch it off."
     same = effect.said(after) == effect.said(before)
