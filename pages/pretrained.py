@@ -16,7 +16,6 @@ from attn.ui.controls.model_and_text import (
     model_layer_and_head_control,
     model_refused,
     record_model_and_text,
-    several_texts_button,
 )
 from attn.ui.controls.query_row import PRODUCTS_SENTENCE
 from attn.ui.pages.pretrained import (
@@ -77,10 +76,7 @@ with st.sidebar:
         key=page.key("first"),
         help="Show the column of the first token. Many heads put most of their weight there.",
     )
-    broke = page.key("broke")  # once something was broken the switches stay in sight, also when it is mended
-    st.session_state[broke] = bool(page.choices().broken) or st.session_state.get(broke, False)
-    with st.expander("Break it", expanded=st.session_state[broke]):
-        pretrained_page_break_controls(page, layer)
+    pretrained_page_break_controls(page, layer)
 
 setup = page.commit()
 theme, width, tallest = ui.page_theme(), ui.page_width(), ui.page_tallest(20)
@@ -149,7 +145,8 @@ def map_tab():
     how = ", with everything that you broke" if setup.broken else ""
     over = f" over the last {models.LAST} queries" if models.model_last_queries(layer) else ""
     st.caption(
-        f"Every cell is one head, and its colour shows the largest difference between the two computations{over}{how}. "
+        f"Every cell is one head, and its colour shows the largest difference between the two computations{over}{how}"
+        f"{'' if setup.broken else ', on a logarithmic scale: a step of colour is a power of ten'}. "
         f"{pretrained_page_rounding(table)} Choose a head to look into it."
     )
     heads = charts.layer_head_map(
@@ -158,7 +155,7 @@ def map_tab():
         title="Largest difference by layer and head",
         size=page_layers_map_size(table.shape, page_map_size(max(table.shape), 520)),
         pick=charts.Pick("head", (setup.layer - 1, head) if head < table.shape[1] else None),
-        scale=charts.Scale(1.0 if setup.broken else None, name="difference"),
+        scale=charts.Scale(1.0, name="difference") if setup.broken else charts.Scale(log=True, name="difference"),
         tolerance=None if setup.broken else pretrained.TOLERANCE,
     )
     ui.page_figure(
@@ -241,18 +238,6 @@ def adapter_tab():
 
 def alone_tab():
     """Draw a text of several beside the same text read alone."""
-    if not isinstance(chosen[2], models.SeveralTexts):
-        together = loaded.takes == "text" and loaded.recordable
-        st.caption(
-            "This tab compares a text that is read together with others with the same text read alone. To see it, "
-            "switch on “Several texts, one per line” among the controls and type at least two lines."
-            if together
-            else "This tab compares a text that is read together with others with the same text read alone. This model "
-            "is given one at a time."
-        )
-        if together:
-            several_texts_button(page)
-        return
     chart, sentence, tables = pretrained_page_alone(setup, chosen, layer, scale)
     st.markdown(sentence)
     ui.page_figure(chart, "pretrained.alone", tables=tables)
@@ -265,7 +250,7 @@ SHOWN = {
     "query": query_tab,
     "matrices": matrices_tab,
     **({"adapter": adapter_tab} if loaded.base is not None or not setup.adapter else {}),
-    "alone": alone_tab,
+    **({"alone": alone_tab} if isinstance(chosen[2], models.SeveralTexts) else {}),
     "code": lambda: ui.page_code(page, codes()),
 }
 if setup.tab not in SHOWN:

@@ -76,15 +76,9 @@ def test_texts_that_are_too_many_or_too_long_are_said():
     assert any("may have at most 500 characters; text 2 has 1,001" in each.replace("\\", "") for each in said(long))
 
 
-def test_one_line_is_one_text_and_the_tab_says_how_to_give_several():
-    app = check(opened("pretrained", {"text": LINES[0], "several": "1"}, tab="alone"))
-    assert any("switch on “Several texts, one per line”" in each for each in said(app))
-
-
-def test_a_button_reads_a_text_together_with_others():
-    app = check(opened("pretrained", tab="alone"))
-    (together,) = [button for button in app.button if button.label == "Read it with other texts"]
-    check(together.click().run(), charts=2)
-    assert app.query_params["several"] == "1"
-    assert len(app.query_params["text"].splitlines()) == 2
-    assert any(each.startswith("Text 1 of 2") for each in said(app))
+@pytest.mark.parametrize("given", [{"text": LINES[0], "several": "1"}, {}])
+def test_what_compares_several_texts_is_there_for_several_alone(given):
+    app = check(opened("pretrained", given, tab="alone"))
+    assert app.session_state["pretrained.tab"] == "map"
+    assert "Every layer and head" in [tab.label for tab in app.tabs]
+    assert "With other texts and alone" not in [tab.label for tab in app.tabs]

@@ -16,6 +16,7 @@ from attn import charts, cost, pretrained, scaled_dot_product_attention, softmax
 from attn.charts.labels import number, token_labels
 from attn.data import examples
 from attn.mask_routes import ROUTES
+from attn.ui import models
 from attn.ui.controls.mask import MASKS
 from attn.ui.controls.positions import POSITIONS
 from attn.ui.controls.sentence import WORKED, SentenceChoice
@@ -601,10 +602,31 @@ def test_agreement_is_seen_as_such_in_the_map_of_every_head():
     (table,) = matrices(app)["Largest difference by layer and head"]
     worst = table.max()
     assert largest == number(worst, 2)
-    assert worst < 1e-6  # a tenth of what is rounding, so nearly without colour
-    drawn = json.dumps(specs(app))
-    assert '"domain": [0.0, 5e-06, 1e-05]' in drawn
-    assert '"type": "log"' not in drawn
+    assert worst < 1e-6  # a tenth of what is rounding, which a scale of equal steps would leave without colour
+    drawn = json.dumps(specs(app)[-1])
+    assert '"type": "log"' in drawn
+    assert "above 1e" not in drawn  # no head is outlined as one that differs
+    assert "on a logarithmic scale: a step of colour is a power of ten" in told
+
+
+def test_a_head_that_differs_jumps_out_of_the_map_of_every_head(monkeypatch):
+    def differing(*source, **changes):
+        return [each._replace(largest=0.02 if each.head == 5 else 3e-7) for each in found(*source, **changes)]
+
+    found = models.model_differences
+    monkeypatch.setattr(models, "model_differences", differing)
+    app = opened("pretrained")
+    assert '"above 1e\\u22125"' in json.dumps(specs(app)[-1])  # outlined in red
+    assert "**Differs" in app.error[0].value or "agrees" in app.error[0].value
+
+
+def test_what_begins_with_the_input_offers_to_be_broken_from_its_queries_and_keys():
+    app = check(opened("pretrained", start="input"))
+    assert "Break it" not in [each.label for each in app.expander]
+    app.button(key="pretrained.breakable").click().run()
+    (folded,) = [each for each in check(app).expander if each.label == "Break it"]
+    assert folded.proto.expanded
+    assert "start" not in app.query_params
 
 
 def test_all_heads_are_compared_from_where_the_head_in_view_is():

@@ -33,7 +33,6 @@ _DECODERS = "Language of the decoder's text"
 
 MOST_TEXTS = 8  # read in one pass, which takes as much memory as one text that is as long as all of them
 LONGEST_LINE = 500  # characters of each
-_ANOTHER_TEXT = "The cat sat."  # short, so that its row is filled up with padding
 
 
 TASKS = {"own": "As its tokenizer sets it", "transcribe": "Write it down", "translate": "Write it down in English"}
@@ -112,19 +111,6 @@ def several_texts_control(state, help=IN_ONE_PASS):
         format_func=lambda number: f"{number}: {lines[number - 1]}",
         key=state.key("shown"),
         help="The page shows this one of the texts.",
-    )
-
-
-def several_texts_button(state):
-    """Draw a button that has the text read together with others: those on its other lines, or one more."""
-    own = state.get("text").strip()
-    st.button(
-        "Read it with other texts",
-        on_click=state.set,
-        kwargs={"several": True, "text": own if len(_lines(state)) > 1 else f"{own}\n{_ANOTHER_TEXT}"},
-        type="primary",
-        key=state.key("together"),
-        help="Switches on “Several texts, one per line” among the controls; adds a second line if there is only one.",
     )
 
 

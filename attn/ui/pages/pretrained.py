@@ -350,11 +350,29 @@ def pretrained_page_adapter_picture(before, after, rows, columns, scale, theme, 
 
 
 def pretrained_page_break_controls(state, layer):
-    """Draw the switches that make the from-scratch side wrong on purpose."""
+    """Draw the switches that make the from-scratch side wrong on purpose, or a button that leads to them."""
     if state.get("start") == "input":
         state.adjust(unscaled=False, mask="own", cut=0)
-        st.caption("To break something, let the computation begin with the model's queries and keys.")
+        st.button(
+            "Break it, from its queries and keys", on_click=_begin_to_break, args=(state,), key=state.key("breakable"),
+            icon=":material/handyman:", help="Lets the computation begin with the model's queries and keys, and shows "
+            "what of it can then be made wrong on purpose.",
+        )  # fmt: skip
         return
+    broke = state.key("broke")  # once something was broken the switches stay in sight, also when it is mended
+    st.session_state[broke] = bool(state.choices().broken) or st.session_state.get(broke, False)
+    with st.expander("Break it", expanded=st.session_state[broke]):
+        _break_controls(state, layer)
+
+
+def _begin_to_break(state):
+    """Begin with the queries and keys, with the switches in sight."""
+    state.set(start="recorded")
+    st.session_state[state.key("broke")] = True
+
+
+def _break_controls(state, layer):
+    """Draw the switches that make the from-scratch side wrong on purpose."""
     st.toggle(
         "No scaling",
         key=state.key("unscaled"),
