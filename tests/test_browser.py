@@ -234,6 +234,9 @@ def test_a_number_is_typed_into_a_matrix(visit):
     visit.cell(0, 0).hover(force=True)  # its number lies over it
     figure, signs = page.get_by_test_id("stVegaLiteChart").first, page.get_by_test_id("stElementToolbar").first
     assert signs.bounding_box()["y"] >= figure.bounding_box()["y"] + figure.bounding_box()["height"]  # above are words
+    shown = signs.get_by_role("button").filter(visible=True)  # its numbers and its files are below it
+    expect(shown).to_have_count(1)
+    expect(shown).to_have_accessible_name("Fullscreen")
     page.get_by_role("button", name="Reset this page").click()
     visit.wait_for_link(edits=None)
     page = visit.go("step_by_step", "?tab=edit&stage=embeddings&edits=x.0.0%3D7.5")

@@ -182,6 +182,11 @@ h2 { padding: 0.5rem 0 1rem !important; font-size: clamp(1.1rem, 0.55rem + 2.6vw
 /* the signs of a figure under the pointer hang below it, beside its menu: above it they would cover words */
 :has(> [data-testid="stVegaLiteChart"]) >
 [data-testid="stElementToolbar"]:not(:has([aria-label="Close fullscreen"])) { top: 100% !important; }
+/* a figure has its numbers and its files below it: of its signs only the one that makes it fill the window stays */
+:has(> [data-testid="stVegaLiteChart"]) > [data-testid="stElementToolbar"]
+[data-testid="stElementToolbarButton"]:not(:has([aria-label="Fullscreen"], [aria-label="Close fullscreen"])) {
+    display: none;
+}
 /* the signs of a figure that was touched stand as long as one may want them, and not until something else is */
 @media (hover: none) {
     :hover > [data-testid="stElementToolbar"] { animation: attention-lab-gone 1ms 4s forwards; }
