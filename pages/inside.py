@@ -6,6 +6,7 @@ from attn import charts, pretrained, ui
 from attn.ui import models
 from attn.ui.controls.colour_scale import colour_scale_control, colour_scale_of
 from attn.ui.controls.exact_window import exact_window_panel
+from attn.ui.controls.folded import MORE, folded_controls
 from attn.ui.controls.media_notes import media_notes
 from attn.ui.controls.model_and_text import (
     model_and_text_controls,
@@ -63,20 +64,20 @@ page = ui.begin_page("inside", "What does every head look at?", Setup)
 
 with st.sidebar:
     first_control = st.container()  # for the number that the map shows, which the model says whether it has
-    model_and_text_controls(page)
+    seldom = ("several", "pair", "order", "kept", "together", "colour")
+    controls, more = st.container(), folded_controls(page, MORE, seldom)
+with controls:
+    model_and_text_controls(page, more)
 try:
-    source, loaded, recording = record_model_and_text(page, model_and_text_of(page), in_numpy=True)
+    source, loaded, recording = record_model_and_text(page, model_and_text_of(page), in_numpy=True, place=controls)
 except pretrained.ModelError as error:
     model_refused(page, error)
 tables = models.model_metrics(*source, page.get("level"))
 
 with first_control:
     inside_metric_controls(page, recording.layers)
-with st.sidebar:
-    inside_order_control(page)
-    inside_filter_control(page, tables[page.get("metric")])
+with controls:
     layer = model_layer_and_head_control(page, recording.layers)
-    inside_together_control(page, layer)
     if model_and_text_projections(loaded, layer) is None:
         page.adjust(measure="weight")
     else:
@@ -90,6 +91,10 @@ with st.sidebar:
             "other's value. A large weight on a short value adds little, so Weight × value shows the length of what "
             "each key really adds to the output.",
         )
+with more:
+    inside_order_control(page)
+    inside_filter_control(page, tables[page.get("metric")])
+    inside_together_control(page, layer)
     colour_scale_control(page)
 
 setup = page.commit()

@@ -8,6 +8,7 @@ from attn import charts, multi_head, pretrained, ui
 from attn.ui import models
 from attn.ui.controls.colour_scale import colour_scale_control, colour_scale_of
 from attn.ui.controls.exact_window import exact_window_control, needs_exact_window
+from attn.ui.controls.folded import MORE, folded_controls
 from attn.ui.controls.media_notes import media_notes
 from attn.ui.controls.model_and_text import (
     model_and_text_controls,
@@ -46,14 +47,16 @@ from attn.ui.width import page_layers_map_size, page_map_size
 page = ui.begin_page("pretrained", "Is it the same in a real model?", Setup)
 
 with st.sidebar:
-    model_and_text_controls(page)
+    controls, more = st.container(), folded_controls(page, MORE, ("several", "pair", "colour", "special", "first"))
+with controls:
+    model_and_text_controls(page, more)
 try:
-    chosen, loaded, recording = record_model_and_text(page, model_and_text_of(page))
+    chosen, loaded, recording = record_model_and_text(page, model_and_text_of(page), place=controls)
     models.model_differences(*chosen)  # what stands in its way is said before anything is drawn
 except pretrained.ModelError as error:
     model_refused(page, error)
 
-with st.sidebar:
+with controls:
     layer = model_layer_and_head_control(page, recording.layers)
     matrices = model_and_text_projections(loaded, layer)
     if matrices is None or models.model_last_queries(layer):  # of a long text, all heads at once would fill the memory
@@ -69,6 +72,8 @@ with st.sidebar:
             "one step earlier, with the layer's input, from which the model's matrices $W_Q$, $W_K$ and $W_V$ make "
             "them.",
         )
+    pretrained_page_break_controls(page, layer)
+with more:
     colour_scale_control(page)
     st.toggle("Special tokens", key=page.key("special"), help="Show what the tokenizer added, such as [CLS] and [SEP].")
     st.toggle(
@@ -76,7 +81,6 @@ with st.sidebar:
         key=page.key("first"),
         help="Show the column of the first token. Many heads put most of their weight there.",
     )
-    pretrained_page_break_controls(page, layer)
 
 setup = page.commit()
 theme, width, tallest = ui.page_theme(), ui.page_width(), ui.page_tallest(20)

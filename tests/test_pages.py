@@ -16,6 +16,7 @@ from attn import charts, cost, pretrained, scaled_dot_product_attention, softmax
 from attn.charts.labels import number, token_labels
 from attn.data import examples
 from attn.mask_routes import ROUTES
+from attn.pretrained.recording import from_input
 from attn.ui import models
 from attn.ui.controls.mask import MASKS
 from attn.ui.controls.positions import POSITIONS
@@ -605,7 +606,7 @@ def test_agreement_is_seen_as_such_in_the_map_of_every_head():
     assert worst < 1e-6  # a tenth of what is rounding, which a scale of equal steps would leave without colour
     drawn = json.dumps(specs(app)[-1])
     assert '"type": "log"' in drawn
-    assert "above 1e" not in drawn  # no head is outlined as one that differs
+    assert [len(table) for table in tables(app, "kind", "x2")] == [0]  # no head is outlined as one that differs
     assert "on a logarithmic scale: a step of colour is a power of ten" in told
 
 
@@ -616,8 +617,32 @@ def test_a_head_that_differs_jumps_out_of_the_map_of_every_head(monkeypatch):
     found = models.model_differences
     monkeypatch.setattr(models, "model_differences", differing)
     app = opened("pretrained")
-    assert '"above 1e\\u22125"' in json.dumps(specs(app)[-1])  # outlined in red
-    assert "**Differs" in app.error[0].value or "agrees" in app.error[0].value
+    (outlined,) = tables(app, "kind", "x2")
+    assert outlined["kind"].tolist() == ["above 1e−5"] * 6
+    assert app.error[0].value.startswith("**Differs.**")
+
+
+@pytest.mark.parametrize(
+    ("page", "given"),
+    [("pretrained", {"special": "0"}), ("pretrained", {"pair": "It slept."}), ("inside", {"order": "lowest"})],
+)
+def test_what_is_seldom_chosen_is_folded_until_it_is_not_as_the_page_opens(page, given):
+    def more(app):
+        (folded,) = [each for each in app.expander if each.label == "More"]
+        return folded
+
+    app = check(opened(page))
+    assert not more(app).proto.expanded
+    assert {"Colour", "Second text", "Several texts, one per line"} <= {each.label for each in controls(more(app))}
+    app = check(opened(page, given))
+    assert more(app).proto.expanded
+    app.segmented_control(key=f"{page}.colour").set_value("log").run()
+    assert more(app).proto.expanded
+
+
+def controls(block):
+    """Return the controls in a block."""
+    return [*block.toggle, *block.text_input, *block.segmented_control, *block.slider, *block.selectbox]
 
 
 def test_what_begins_with_the_input_offers_to_be_broken_from_its_queries_and_keys():
@@ -637,7 +662,6 @@ def test_all_heads_are_compared_from_where_the_head_in_view_is():
         "input": [each for layer in layers for each in pretrained.compare_layer_from_input(loaded, layer)],
     }
     worst = {start: number(max(each.largest for each in of_start), 2) for start, of_start in found.items()}
-    assert worst["input"] != worst["recorded"]
     for start, of_start in found.items():
         app = check(opened("pretrained", start=start, layer="2", head="12"), charts=2)
         (verdict,) = app.success
@@ -649,6 +673,26 @@ def test_all_heads_are_compared_from_where_the_head_in_view_is():
         assert f"{told}{begun}; up to 1e−5 is rounding" in verdict.value
         (table,) = matrices(app)["Largest difference by layer and head"]
         assert number(table.max(), 2) == worst[start]
+
+
+def test_an_error_from_the_input_is_seen_in_every_head(monkeypatch):
+    """Of the recorded queries and keys all heads still agree: each start has a verdict and a map of its own."""
+
+    def wrong(loaded, layer):
+        found = right(loaded, layer)
+        weights = found.steps.weights.copy()
+        weights[:, 2] += 0.02 * (layer.index == 5)
+        return found._replace(steps=found.steps._replace(weights=weights))
+
+    right = from_input.from_input
+    monkeypatch.setattr(from_input, "from_input", wrong)
+    models.model_differences_from_input.clear()
+    app = opened("pretrained", start="input")
+    assert "**0.02** in all 72 heads, both computed from the layer's input" in app.error[0].value
+    (outlined,) = tables(app, "kind", "x2")
+    assert outlined[["y", "x"]].to_numpy().astype(int).tolist() == [[5, 2]]  # layer 6, head 3, and no other
+    models.model_differences_from_input.clear()
+    assert check(opened("pretrained")).success
 
 
 @pytest.mark.parametrize("start", ["recorded", "input"])

@@ -64,8 +64,15 @@ class SourceChoice:
     level: str = link_choice("pieces", LEVELS)
 
 
-def model_and_text_controls(state):
-    """Draw the choice of a model and of what it reads."""
+def model_and_text_controls(state, more):
+    """Draw the choice of a model and of what it reads.
+
+    Parameters
+    ----------
+    state : PageState
+    more : DeltaGenerator
+        The place of what is seldom chosen: several texts, and a second one.
+    """
     if state.just_read:
         st.session_state.pop(state.key("names"), None)  # the link says itself which place is meant
     model_control(state)
@@ -76,10 +83,12 @@ def model_and_text_controls(state):
     if takes.endswith("text"):
         sentence_control(state, label="Text", help=TEXT_HELP, hints=not state.get("random"))
     if takes == "text":
-        several_texts_control(state)
+        with more:
+            several_texts_control(state)
     if takes.startswith("picture") or (takes == "text" and state.get("several")):
         return
-    st.text_input(
+    place = more if takes == "text" else st
+    place.text_input(
         "Second text" if takes == "text" else "Text of the decoder",
         key=state.key("pair"),
         max_chars=visitor_settings().text_length,
@@ -195,7 +204,7 @@ def model_and_text_of(state):
     return state.get("model"), state.get("random"), given, state.get("pair") if takes == "sound" else ""
 
 
-def record_model_and_text(state, source, *, in_numpy=False):
+def record_model_and_text(state, source, *, place, in_numpy=False):
     """Load the model and record it reading; where it cannot be recorded, show its own weights and stop.
 
     Parameters
@@ -203,6 +212,8 @@ def record_model_and_text(state, source, *, in_numpy=False):
     state : PageState
     source : tuple
         As `model_and_text_of` returns it.
+    place : DeltaGenerator
+        Of the controls that only some models have.
     in_numpy : bool, default False
         Whether the pass is computed by `attn.models`, without torch, where that can be.
 
@@ -224,7 +235,7 @@ def record_model_and_text(state, source, *, in_numpy=False):
         source = (*source[:2], text, source[3] if isinstance(text, str) and not state.get("several") else "")
     given = source
     source = models.source_in_numpy(source) if in_numpy else source
-    with st.sidebar:
+    with place:
         chosen = chosen_model_control(state, models.loaded_model(*source[:2]))
         source = (chosen if source is given else source[0], *source[1:])
         loaded = models.loaded_model(*source[:2])
@@ -238,12 +249,12 @@ def record_model_and_text(state, source, *, in_numpy=False):
     if not loaded.recordable:
         if isinstance(source[2], models.SeveralTexts):  # such a family is read one text at a time
             source = (*source[:2], source[2].texts[source[2].shown], source[3])
-        _own_only(state, loaded, models.model_own_weights(*source))
+        _own_only(state, loaded, models.model_own_weights(*source), place)
     recording = models.model_recording(*source)
     if (name := st.session_state.pop(state.key("follow_layer"), None)) is not None:
         at = next((layer.index for layer in recording.layers if layer.name == name), None)
         state.adjust(layer=state.get("layer") if at is None else at + 1)
-    with st.sidebar:
+    with place:
         word_level_control(state, recording.tokens, recording.decoder_tokens or ())
     if isinstance(source[2], str) and loaded.takes == "picture and text":
         st.caption(
@@ -565,9 +576,9 @@ def _numbered(state, name, count, words):
     return state.get(name) - 1
 
 
-def _own_only(state, loaded, own):
+def _own_only(state, loaded, own, place):
     """Show the weights of a model that cannot be recorded, and stop the page there."""
-    with st.sidebar:
+    with place:
         word_level_control(state, *(side for sides in own.names for side in sides))
         layer = _numbered(state, "layer", len(own.weights), _LAYER_HELP)
         weights = own.weights[layer][0]

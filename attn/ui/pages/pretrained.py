@@ -16,6 +16,7 @@ from attn.pretrained.inputs.tokens import PADDING
 from attn.pretrained.recording import tiles
 from attn.pretrained.verdict import Finding, weights_finding
 from attn.ui import models
+from attn.ui.controls.folded import folded_controls, unfold_controls
 from attn.ui.controls.model_and_text import (
     SourceChoice,
     model_and_text_lines,
@@ -59,6 +60,7 @@ OLD_TABS = {  # what older links call them
 }
 _BESIDE, _TALL, _COLUMN = 90, 300, 10  # pixels of the names beside a matrix, of it down, and of its columns at least
 _VERDICTS = {False: ("Agrees", "Differs"), True: ("Still agrees", "Broken")}  # by whether something is broken
+_BREAK = "Break it"
 BROKEN_MASKS = {"own": "The model's own", "none": "None", "causal": "Its own and a causal one"}
 
 
@@ -359,16 +361,14 @@ def pretrained_page_break_controls(state, layer):
             "what of it can then be made wrong on purpose.",
         )  # fmt: skip
         return
-    broke = state.key("broke")  # once something was broken the switches stay in sight, also when it is mended
-    st.session_state[broke] = bool(state.choices().broken) or st.session_state.get(broke, False)
-    with st.expander("Break it", expanded=st.session_state[broke]):
+    with folded_controls(state, _BREAK, ("unscaled", "mask", "cut")):
         _break_controls(state, layer)
 
 
 def _begin_to_break(state):
     """Begin with the queries and keys, with the switches in sight."""
     state.set(start="recorded")
-    st.session_state[state.key("broke")] = True
+    unfold_controls(state, _BREAK)
 
 
 def _break_controls(state, layer):
