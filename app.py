@@ -68,7 +68,7 @@ ui.page_figure(
     on_pick=lambda row, column: page.set(cell=(places[row], 0)),
     tables={"weights": lambda: charts.csv([weights], [names[query]], names)},
     codes=codes,
-    line=home_line(setup, names, weights, query),
+    line=home_line(setup, level.rows, names, weights, query),
 )
 home_strongest_looks(page, level, head)
 st.caption(

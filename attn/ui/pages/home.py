@@ -285,25 +285,40 @@ def home_reading(tokens, names, weights, query):
     def at(place):
         return f"**{as_text(names[place])}** (**{share(weights[place])}**)"
 
+    best, other = _most(tokens, weights, query)
+    sentence = f"**{as_text(names[query])}** looks most at {at(best)}"
+    if other is None:
+        return f"{sentence}."
+    if best == query:
+        return f"{sentence}, itself. Among the other words it looks most at {at(other)}."
+    return f"{sentence}, which is no word. Among the words it looks most at {at(other)}."
+
+
+def _most(tokens, weights, query):
+    """Return at which place one token or word looks most, and at which other word if that is none: None otherwise."""
     best = int(weights.argmax())
     others = [place for place, token in enumerate(tokens) if not token.special and place != query]
     words = [place for place in others if any(map(str.isalnum, tokens[place].text))]
-    sentence = f"**{as_text(names[query])}** looks most at {at(best)}"
-    if best in others or not words:
-        return f"{sentence}."
-    other = at(max(words, key=lambda place: weights[place]))
-    if best == query:
-        return f"{sentence}, itself. Among the other words it looks most at {other}."
-    return f"{sentence}, which is no word. Among the words it looks most at {other}."
+    return best, None if best in others or not words else max(words, key=lambda place: weights[place])
 
 
-def home_line(setup, names, weights, query):
-    """Say in a line which head it is, and where the chosen token or word looks most."""
-    best = int(weights.argmax())
-    return (
-        f"Layer {setup.layer}, head {setup.head} of all-MiniLM-L6-v2 · **{as_text(names[query])}** looks most at "
-        f"**{as_text(names[best])}** (**{weights[best]:.2f}**)"
-    )
+def home_line(setup, tokens, names, weights, query):
+    """Say in a line which head it is, and where one token or word looks most, of the words and of all.
+
+    Parameters
+    ----------
+    setup : Setup
+    tokens, names, weights, query
+        As for `home_reading`.
+    """
+
+    def at(place):
+        return f"**{as_text(names[place])}** (**{weights[place]:.2f}**)"
+
+    best, other = _most(tokens, weights, query)
+    most = at(best) if other is None else f"{at(other)} of the words, and at {at(best)} of all"
+    head = f"Layer {setup.layer}, head {setup.head} of all-MiniLM-L6-v2"
+    return f"{head} · **{as_text(names[query])}** looks most at {most}"
 
 
 def home_ways_in():
