@@ -333,13 +333,26 @@ def room_for_the_speaker(state, room, question):
 
 
 def room_choices(question):
-    """Draw what can be guessed, without a number: the words, or a map of all heads.
+    """Draw what can be guessed, without a number: the words, or a map of all heads below the sentence.
 
     Parameters
     ----------
     question : Question
     """
-    page_figure(_choices(question), "room.choices", line=f"**{question_in_words(question)}**")
+    _read(question)
+    page_figure(_choices(question), "room.choices", line=_asked(question))
+
+
+def _read(question):
+    """Draw the sentence of a question, where a map of heads stands in place of its words."""
+    if question.kind == "head":
+        st.markdown(_sentence(question))
+
+
+def _asked(question):
+    """Return the question in a line, with the sentence that it is about where the figure does not hold it."""
+    about = f" {_sentence(question)}" if question.kind == "head" else ""
+    return f"**{question_in_words(question)}**{about}"
 
 
 def _choices(question):
@@ -400,8 +413,9 @@ def _guesses(code, question):
     rooms.touch(room)  # as long as somebody has it on the screen
     count, weights = len(room.guesses), None if room.answer is None else true_weights(question)
     reading = room_reading(question, room.shares(), weights, count)
+    _read(question)
     st.markdown(reading)
-    line = f"**{question_in_words(question)}** {reading}"
+    line = f"{_asked(question)} · {reading}" if question.kind == "head" else f"{_asked(question)} {reading}"
     if weights is None:
         page_figure(_choices(question), "room.choices", line=line)
         return
