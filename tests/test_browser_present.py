@@ -14,17 +14,21 @@ from playwright.sync_api import expect  # noqa: E402
 from serving import settled  # noqa: E402
 from test_browser import PATHS, visit  # noqa: E402, F401  a fixture
 
-from attn.ui.stories.running import story_that_comes_along  # noqa: E402
+from attn.ui.stories.running import COME_ALONG, story_that_comes_along  # noqa: E402
 
 LEAST = {(1280, 720): 18, (1920, 1080): 24}  # pixels of words and numbers in figures, by the window
 QUICK = {(1280, 720): ("inside",), (1920, 1080): ("masks",)}  # all of them with --every-width
 SHOWN = """() => {
     const find = (selector) => document.querySelector(selector);
     const line = find("[data-said]");
-    const [words, figure] = ["h1, .attn-story, .attn-join, [data-said], [data-presented]", find("[data-presented]")];
+    const words = "h1, .attn-story, .attn-join, [data-said], [data-presented], [data-strip]";
+    const figure = find("[data-presented]");
     const title = (line ?? find(".attn-story") ?? find(".stMain h1")).getBoundingClientRect();
     const spoken = [...document.querySelectorAll(".attn-story span, [data-said] p")];
     const drawn = figure.querySelector("svg.marks, canvas");
+    const strip = [...document.querySelectorAll("[data-strip]")].map((one) => one.getBoundingClientRect());
+    const named = [...document.querySelectorAll("[data-strip] p")].filter((one) => one.checkVisibility());
+    const foot = Math.min(innerHeight + 1, ...strip.map((one) => one.top));
     const [box, scale] = [drawn.getBoundingClientRect(), Number(drawn.dataset.scale)];
     const texts = [...figure.querySelectorAll("svg text")].filter((one) => one.textContent.trim());
     const around = [document.documentElement, document.body, ...document.querySelectorAll(".stApp, .stMain")];
@@ -36,9 +40,11 @@ SHOWN = """() => {
         text: Math.min(
             ...texts.map((one) => parseFloat(getComputedStyle(one).fontSize) * scale),
             ...spoken.map((one) => parseFloat(getComputedStyle(one).fontSize)),
+            ...named.map((one) => parseFloat(getComputedStyle(one).fontSize) * one.currentCSSZoom),
         ),
         filled: Math.max(box.width / innerWidth, box.height / innerHeight),
-        inside: box.left >= 0 && box.right <= innerWidth && box.top >= title.bottom && box.bottom <= innerHeight + 1,
+        inside: box.left >= 0 && box.right <= innerWidth && box.top >= title.bottom && box.bottom <= foot
+            && strip.every((one) => one.left >= 0 && one.right <= innerWidth && one.bottom <= innerHeight),
         scrolls: Math.max(...around.flatMap(beyond)),
         other: [...document.querySelectorAll(".stApp *")].filter(shown).map((one) => one.outerHTML.slice(0, 90)),
     };
@@ -59,7 +65,7 @@ def presented_faults(page, size):
             f"a figure that fills {seen['filled']:.0%}": seen["filled"] < 0.7,
             "a figure that goes beyond the window": not seen["inside"],
             "to be scrolled": seen["scrolls"] > 0,
-            f"more to see than title and figure: {seen['other'][:2]}": seen["other"],
+            f"more to see than title, figure and controls: {seen['other'][:2]}": seen["other"],
         }
         found += [f"{place} has {fault}" for fault, there in wrong.items() if there]
         page.keyboard.press("ArrowDown")
@@ -80,6 +86,62 @@ def test_every_page_fills_the_screen(server, chromium, request, size):
             wrong += [f"{name} {tab} {fault}" for fault in presented_faults(page, size)]
     context.close()
     assert wrong == []
+
+
+CONTROLLED = {(1280, 720): (("ten_minutes", 7), ("why_attention", 7)), (1920, 1080): (("why_attention", 8),)}
+
+
+@pytest.mark.parametrize("size", LEAST)
+def test_what_a_task_is_done_with_stands_at_the_foot(server, chromium, request, size):
+    every = [(name, at) for name in COME_ALONG for at, kind in story_that_comes_along(name).to_do if kind == "task"]
+    context = chromium.new_context(viewport=dict(zip(("width", "height"), size, strict=True)))
+    page, wrong = context.new_page(), []
+    for name, number in every if request.config.getoption("--every-width") else CONTROLLED[size]:
+        screen = story_that_comes_along(name).screens[number - 1]
+        query = urlencode(dict(screen.query) | {"present": "1", "story": name, "screen": number})
+        page.goto(f"{server}/{PATHS[screen.page]}?{query}")
+        settled(page)
+        if screen.task.controls:
+            expect(page.locator("[data-strip]:visible")).to_have_count(len(screen.task.controls))
+        wrong += [f"{name} {number} {fault}" for fault in presented_faults(page, size)]
+    context.close()
+    assert wrong == []
+
+
+def test_a_task_is_done_while_presenting_and_the_keys_stay_with_the_talk(visit):  # noqa: F811
+    page = visit.go("step_by_step", "?stage=weights&cell=5,2&story=ten_minutes&screen=7&present=1")
+    strip = page.locator("[data-strip]")
+    thumb = strip.get_by_role("slider")
+    box = strip.locator('[data-testid="stSlider"] [role="group"]').bounding_box()
+    page.mouse.move(*_middle(thumb.bounding_box()))
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] - 40, box["y"] + box["height"] / 2, steps=5)
+    page.mouse.up()
+    visit.wait_for_link(present="1", story="ten_minutes", screen="7", done="6")
+    expect(strip).to_be_visible()  # to show it once more
+    expect(thumb).not_to_be_focused()
+    expect(page.locator(".attn-story")).to_have_count(0)  # its sentence is of another temperature
+    expect(page.get_by_role("heading", level=1)).to_be_visible()  # the page's title in its place
+    page.keyboard.press("ArrowLeft")  # a step, and no longer the slider
+    visit.wait_for_link(stage="masked", screen="6")
+    expect(strip).to_have_count(0)
+    page.keyboard.press("ArrowRight")
+    expect(strip).to_be_visible()
+    thumb.focus()
+    page.keyboard.press("PageDown")  # a clicker's, whatever has the focus
+    expect(page.locator(".attn-story b")).to_have_text("The context is a mean.")
+    expect(strip).to_have_count(0)  # which has no task
+    page.keyboard.press("PageUp")
+    expect(strip).to_be_visible()
+    page.keyboard.press("Escape")
+    settled(page, figures=2)
+    expect(strip).to_have_count(0)
+    expect(page.get_by_test_id("stSidebar")).to_be_visible()
+
+
+def _middle(box):
+    """Return the middle of a box in the window."""
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
 
 
 @pytest.mark.parametrize("visit", ["dark"], indirect=True)
@@ -187,10 +249,20 @@ def test_the_speakers_window_follows_a_story_and_leads_it(visit):  # noqa: F811
     expect(speaker.locator("#title")).to_have_text(following.title)
     guess = re.compile(rf"^To guess: .* It is {following.guess.answer}[.]")
     expect(speaker.locator("#notes p")).to_have_text([following.sentence, f"To do: {following.task.do}", guess])
-    page.keyboard.press("ArrowLeft")  # to another step than the story's words speak of
-    expect(speaker.locator("#title")).to_have_text("How does one word look at the others?")
-    expect(page.locator(".attn-story")).to_have_count(0)
-    expect(page.locator("[data-said]")).to_have_text("Masked. Who may look at whom?")
+    speaker.get_by_role("button", name="Step back").click()  # to the story's screen, on the page before
+    expect(speaker.locator("#title")).to_have_text(here.title)
+    expect(speaker.get_by_role("button", name="Step on")).to_be_hidden()  # that page has no steps
+    expect(speaker.locator("#state")).to_have_text(re.compile("^Figure 1 of [0-9]"))
+    more = page.get_by_role("button", name=re.compile("^Figure 1 of"))
+    more.click()
+    expect(page.get_by_role("button", name=re.compile("^Figure 2 of"))).to_be_visible()
+    speaker.get_by_role("button", name="Figure before").click()
+    expect(more).to_be_visible()
+    page.keyboard.press("PageDown")
+    expect(speaker.locator("#title")).to_have_text(following.title)
+    page.reload()
+    expect(speaker.locator("#presenting")).to_be_hidden()
+    settled(page)
     speaker.keyboard.press("b")
     expect(page.locator(".attn-cover")).to_be_visible()
     expect(speaker.locator("#cover")).to_have_text("The screen is black.")
@@ -204,6 +276,30 @@ def test_the_speakers_window_follows_a_story_and_leads_it(visit):  # noqa: F811
     expect(status).to_have_text(re.compile("^Presenting has ended[.]"))
     expect(speaker.locator("#title")).to_be_hidden()
     speaker.close()
+
+
+def test_the_speakers_window_says_when_the_page_is_gone_and_finds_it_again(visit):  # noqa: F811
+    page = visit.go("softmax")
+    with page.expect_popup() as opening:
+        page.get_by_role("button", name="Speaker's window").click()
+    speaker = opening.value
+    page.get_by_role("button", name="Present").click()
+    title, status = speaker.locator("#title"), speaker.locator("#presenting")
+    expect(title).to_have_text("How do scores become weights?")
+    expect(status).to_be_hidden()
+    app = page.locator(".stApp")
+    app.evaluate("app => { app.dataset.testConnectionState = 'PINGING_SERVER'; }")  # as Streamlit says it
+    expect(status).to_have_text(re.compile("^The server does not answer"))
+    app.evaluate("app => { app.dataset.testConnectionState = 'CONNECTED'; }")
+    expect(status).to_be_hidden()
+    page.goto("about:blank")
+    expect(status).to_have_text(re.compile("^The presented page does not answer"))
+    page.goto(f"{visit.address}/masks?present=1")
+    expect(title).to_have_text("Who may look at whom?")
+    expect(status).to_be_hidden()
+    speaker.close()
+    page.keyboard.press("Escape")
+    settled(page, figures=2)
 
 
 def test_a_room_is_shown_the_answer_by_a_key_and_from_the_speakers_window(visit):  # noqa: F811

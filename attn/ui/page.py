@@ -289,7 +289,7 @@ def begin_page(page, title, cls):
             if len(dataclasses.fields(cls)) > _FEW:
                 _reset_button(state)
         with st.container(key="speaker"):
-            present_controls(page)
+            present_controls(state)
         st.divider()
         if not embedded_figure():
             measure_page_room()

@@ -1,12 +1,19 @@
 // Presenting: which figure fills the screen, how large, and the keys of whoever speaks; the speaker's second window.
 // Style alone hides the rest of the page (attn/ui/present.py): nothing here changes what the page holds.
 const TALK = "attention-lab-talk"; // the channel between the windows of one browser: it needs neither server nor network
+const TURNS = ["PageDown", "PageUp"]; // what a clicker sends, whatever has the focus
+const MOVES = ["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Home", "End"];
 const MENU = ".attn-menu a";
-const TYPED = "input, textarea, select, [contenteditable=true]";
+const TYPED = "input:not([type=range], [type=checkbox], [type=radio]), textarea, select, [contenteditable=true]";
 const LARGEST = 3.5; // times as large as drawn: a figure of two bars need not fill a hall
 const BELOW = 8; // pixels between words and the figure
+const BUTTON = 180; // pixels across of a button among the controls of a task, before it is enlarged
 const SIZES = [4.8, 4.4, 4, 3.7, 3.4, 3]; // of a story's sentence, in hundredths of the window's height
 const USUAL = 3.4; // the size for which a figure gives up its room
+const ENLARGED = [1.4, 720]; // times as large as on a laptop are the controls of a task, in a window so high; more in a higher
+const APART = 24; // pixels between two of them
+const BEAT = 2000; // milliseconds after which the speaker's window calls the presented page again
+const UNANSWERED = 2; // calls that may stay unanswered: a page that is busy answers late
 const SCROLLED = 0.8; // of what is seen of a figure at a time
 const PATIENCE = 2000; // milliseconds in which a page that is shown again has come to its old length
 
@@ -97,8 +104,9 @@ function speakersWindow(words) {
     <div id="notes"></div></section>
     <section class="shown"><small>${text(words.next)}</small><h2 id="next"></h2></section>
     <section class="shown"><button data-key="PageUp">${text(words.back)}</button><button data-key="PageDown">${text(words.on)}</button>
-    <button data-key="b">${text(words.blank)}</button><button data-key="a" id="answer" hidden></button>
-    <p id="state"></p></section>
+    <button data-key="b">${text(words.blank)}</button><button data-key="a" id="answer" hidden></button><br>
+    <span id="figures" hidden><button data-key="ArrowUp">${text(words.figureBefore)}</button><button data-key="ArrowDown">${text(words.figureOn)}</button> <span id="state"></span></span>
+    <span id="steps" hidden><button data-key="ArrowLeft">${text(words.stepBack)}</button><button data-key="ArrowRight">${text(words.stepOn)}</button></span></section>
     <script>
     const channel = new BroadcastChannel(${JSON.stringify(TALK)});
     const place = (id) => document.getElementById(id);
@@ -121,7 +129,19 @@ function speakersWindow(words) {
         event.preventDefault();
         send(event.key);
     });
+    let unanswered = 0; // calls, one after the other: a window in the background calls late, and is answered as soon
+    const ask = () => {
+        if (document.body.dataset.shown === undefined) return;
+        if (++unanswered > ${UNANSWERED}) place("presenting").textContent = ${JSON.stringify(words.lost)};
+        channel.postMessage({ call: true });
+    };
+    setInterval(ask, ${BEAT});
     channel.onmessage = ({ data }) => {
+        if (data.here) {
+            if (unanswered > ${UNANSWERED}) channel.postMessage({ hello: true });
+            unanswered = 0;
+            place("presenting").textContent = data.connected ? "" : ${JSON.stringify(words.cut)};
+        }
         if (data.ended) {
             delete document.body.dataset.shown;
             place("cover").textContent = "";
@@ -129,12 +149,15 @@ function speakersWindow(words) {
         }
         if (!data.screen) return;
         began ??= Date.now();
+        unanswered = 0;
         document.body.dataset.shown = "";
         place("presenting").textContent = "";
         for (const name of ["title", "place", "line", "next", "state", "cover", "address", "warning", "answer"]) {
             if (place(name).textContent !== data.screen[name]) place(name).textContent = data.screen[name];
         }
         place("answer").hidden = !data.screen.answer;
+        place("figures").hidden = !data.screen.state;
+        place("steps").hidden = !data.screen.steps;
         place("notes").replaceChildren(...data.screen.notes.map((note) => {
             return Object.assign(document.createElement("p"), { textContent: note });
         }));
@@ -165,9 +188,45 @@ export default function ({ data, parentElement, setTriggerValue }) {
         Object.assign(talk, { screen, figure: 0, part: 0 });
         if (talk.lifts) uncover();
     };
+    /** Lay the controls of what is to be done side by side at the foot, and keep their height free of the figure. */
+    const layControls = () => {
+        const named = presenting && data.controls ? data.controls.split(", ") : [];
+        const found = named.map((name) => {
+            const all = [...document.querySelectorAll(name)]; // two where Streamlit still has that of the run before
+            return all.find((one) => one.dataset.stale !== "true") ?? all[0];
+        }).filter(Boolean);
+        for (const one of document.querySelectorAll("[data-strip]")) if (!found.includes(one)) delete one.dataset.strip;
+        const bar = document.querySelector(".attn-touch");
+        const foot = bar && getComputedStyle(bar).display !== "none" ? bar.getBoundingClientRect().height : 0;
+        const zoom = held() ? 1 : ENLARGED[0] * Math.max(1, innerHeight / ENLARGED[1]);
+        const edge = innerWidth / 50, wide = innerWidth - 2 * edge;
+        const rows = held() ? found.map((one) => [one]) : [found];
+        let above = foot + innerHeight / 100;
+        for (const row of rows.reverse()) {
+            const buttons = row.filter(isButton).length;
+            const width = (wide - APART * (row.length - 1) - buttons * BUTTON * zoom) / Math.max(1, row.length - buttons);
+            let left = edge;
+            for (const one of row) {
+                const own = isButton(one) ? BUTTON * zoom : width;
+                const style = { left, bottom: above, width: own };
+                if (one.dataset.strip !== "") one.dataset.strip = "";
+                for (const [name, pixels] of Object.entries(style)) put(one, `--attn-${name}`, `${pixels / zoom}px`);
+                put(one, "--attn-zoom", zoom);
+                one.closest("details:not([open])")?.querySelector("summary").click();
+                left += own + APART;
+            }
+            above += Math.max(0, ...row.map((one) => one.getBoundingClientRect().height)) + BELOW;
+        }
+        if (block()) put(block(), "--attn-foot", found.length ? `${above - foot - innerHeight / 100}px` : "0px");
+    };
+    const put = (one, name, value) => {
+        if (one.style.getPropertyValue(name) !== `${value}`) one.style.setProperty(name, value);
+    };
+    const isButton = (one) => Boolean(one.querySelector('[data-testid="stButton"]'));
     /** Show one figure, or a part of it, as large as the screen lets it be, with the line that belongs to it. */
     const show = () => {
         arrive();
+        layControls();
         const figures = figuresOf(data.figures);
         count = figures.length;
         talk.figure = Math.min(talk.figure, Math.max(count - 1, 0));
@@ -187,6 +246,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
             fit(chosen, drawn);
         }
         touch();
+        sayWhich();
         say();
     };
     /** Make the words as large as they can be beside the figure, and lay what comes below them out. */
@@ -384,6 +444,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
         PageDown: () => turn(1), PageUp: () => turn(-1), b: () => toggle("blank"), ".": () => toggle("blank"),
         q: () => toggle("code"), a: answer, Escape: escape,
     };
+    /** Whether a key is for what has the focus: what is typed, and what moves a control of a task. */
+    const heldBy = (target, key) => target.closest?.(TYPED) || (target.closest?.("[data-strip]") && MOVES.includes(key));
     const named = (key) => (key.length === 1 ? key.toLowerCase() : key); // a letter is one with and without capitals
     const pressed = (event) => {
         const { key, altKey, shiftKey, ctrlKey, metaKey, target } = event;
@@ -394,7 +456,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
             done = true;
             if (presenting) leave();
             else enter();
-        } else if (presenting && !altKey && !target.closest?.(TYPED)) {
+        } else if (presenting && !altKey && (TURNS.includes(key) || !heldBy(target, key))) {
             const inFigure = document.querySelector(".attn-ring"); // whose own keys move it
             if (!inFigure || ["PageDown", "PageUp", "a", "b", "."].includes(named(key))) done = keys[named(key)]?.() ?? false;
         }
@@ -403,20 +465,39 @@ export default function ({ data, parentElement, setTriggerValue }) {
         event.stopImmediatePropagation();
     };
 
+    const whichFigure = () => {
+        const many = parts > 1 || count > 1 ? `Figure ${talk.figure + 1} of ${count}` : "";
+        return many + (parts > 1 ? `, part ${talk.part + 1} of ${parts}` : "");
+    };
+    /** Say beside the title which figure is shown, and lead to the next: from the last back to the first. */
+    const sayWhich = () => {
+        const [said, shown] = [presenting ? whichFigure() : "", document.querySelector(".attn-more")];
+        if (!said) return shown?.remove();
+        const button = shown ?? Object.assign(document.createElement("button"), { type: "button", className: "attn-more" });
+        const text = `${said} ${more(1) ? "↓" : "↑"}`;
+        if (button.textContent !== text) button.textContent = text;
+        button.onclick = () => {
+            button.blur();
+            if (more(1)) return void look(1);
+            Object.assign(talk, { figure: 0, part: 0 });
+            show();
+        };
+        if (!shown) document.body.append(button);
+        if (block()) put(block(), "--attn-more", `${button.offsetWidth + APART}px`);
+    };
     /** Tell the speaker's window what is shown, if that has changed or the window is new. */
     let told = "";
     const say = (anew = false) => {
         if (!presenting) return;
         const code = document.querySelector(data.code);
-        const many = parts > 1 || count > 1 ? `Figure ${talk.figure + 1} of ${count}` : "";
-        const part = parts > 1 ? `, part ${talk.part + 1} of ${parts}` : "";
         const screen = {
             title: title(),
             place: data.place,
             line: line?.textContent.trim() ?? "",
             notes: JSON.parse(data.notes),
             next: data.next,
-            state: many + part,
+            state: whichFigure(),
+            steps: Boolean(stepButton(-1) ?? stepButton(1)),
             cover: talk.blank ? words.blanked : talk.code ? words.coded : "",
             answer: answerWords(),
             qr: code?.querySelector("img")?.outerHTML ?? "",
@@ -427,8 +508,12 @@ export default function ({ data, parentElement, setTriggerValue }) {
         told = JSON.stringify(screen);
         channel.postMessage({ screen });
     };
+    const connected = () => {
+        return document.querySelector(".stApp")?.dataset.testConnectionState === "CONNECTED";
+    };
     channel.onmessage = ({ data: heard }) => {
         if (heard.hello) say(true);
+        else if (heard.call && presenting) channel.postMessage({ here: true, connected: connected() });
         else if (heard.key && presenting && heard.key in keys) keys[heard.key]();
     };
     const open = () => {
@@ -462,6 +547,11 @@ export default function ({ data, parentElement, setTriggerValue }) {
         watch();
     };
     watch();
+    /** A control of a task that the pointer moved leaves the keys to the talk. */
+    const released = ({ target }) => setTimeout(() => {
+        const one = document.activeElement;
+        if (one?.closest("[data-strip]") && (!one.matches(TYPED) || target.closest?.('[role="option"]'))) one.blur();
+    }, 100);
     parentElement.querySelector("[data-talk=present]").onclick = enter;
     parentElement.querySelector("[data-talk=speaker]").onclick = open;
     let waiting = null;
@@ -478,6 +568,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
         if (document.activeElement?.closest('[data-testid="stSidebar"]')) document.activeElement.blur();
         show();
     } else {
+        layControls();
         for (const one of document.querySelectorAll("[data-presented]")) {
             delete one.dataset.presented;
             restore(one.querySelector("svg.marks, canvas"));
@@ -498,17 +589,20 @@ export default function ({ data, parentElement, setTriggerValue }) {
     }
     cover();
     touch();
+    sayWhich();
     say();
     document.addEventListener("keydown", pressed, true);
     document.addEventListener("scroll", touch, true);
     document.addEventListener("scroll", hush, true);
     document.addEventListener("pointerover", point, true);
+    document.addEventListener("pointerup", released, true);
     const stop = () => {
         document.removeEventListener("keydown", pressed, true);
         document.removeEventListener("scroll", touch, true);
         document.removeEventListener("scroll", hush, true);
         document.removeEventListener("pointerover", point, true);
         forget.disconnect();
+        document.removeEventListener("pointerup", released, true);
         observer.disconnect();
         resized.disconnect();
         cancelAnimationFrame(waiting);

@@ -3,6 +3,7 @@
 import functools
 import ipaddress
 import json
+import re
 import socket
 from base64 import b64encode
 from html import escape
@@ -15,7 +16,7 @@ from streamlit import config
 from attn.ui.menu import following_page
 from attn.ui.settings import is_loopback
 from attn.ui.state import LOOK, choose_look, chosen_look, link_of
-from attn.ui.stories.running import OWN, story_link, story_now
+from attn.ui.stories.running import OWN, story_link, story_now, story_speaks
 from attn.ui.width import FIGURES, HAND
 
 PRESENT_KEYS = (  # in the order in which they are listed
@@ -34,6 +35,9 @@ _WORDS = {
     "speaker": "Attention Lab: speaker's window",
     "before": "Press “Present” in the app's window first.",
     "ended": "Presenting has ended. Press “Present” in the app's window to go on.",
+    "lost": "The presented page does not answer: it was closed, or is being loaded. Once it is open again in this "
+    "browser, this window finds it by itself.",
+    "cut": "The server does not answer, so the screen stays as it is. This window goes on once the server is back.",
     "clock": "Time",
     "elapsed": "Since the start",
     "again": "Start again from 0:00",
@@ -42,6 +46,10 @@ _WORDS = {
     "last": "This is the last screen.",
     "back": "Screen before",
     "on": "Next screen",
+    "stepBack": "Step back",
+    "stepOn": "Step on",
+    "figureBefore": "Figure before",
+    "figureOn": "Next figure",
     "blank": "Black screen",
     "touch": "Presenting",
     "leave": "Leave",
@@ -66,7 +74,8 @@ _CSS = """
 _LINE = '[class*="st-key-presented_line"]'  # what a page says in a line with one of its figures
 _SAID = '[data-testid="stAlert"], [data-testid="stSpinner"]'  # what a page says in place of a figure
 PRESENT_STYLE = """<style>
-:is([data-testid="stSidebar"], [data-testid="stHeader"], [data-testid="stElementToolbar"]) { display: none !important; }
+:is([data-testid="stHeader"], [data-testid="stElementToolbar"]) { display: none !important; }
+[data-testid="stSidebar"]:not(:has(STRIP)) { display: none !important; }
 :is(html, body, .stApp, .stMain, .stMainBlockContainer) { overflow: hidden !important; }
 .stMainBlockContainer { width: 100vw; max-width: none; height: 100vh; padding: 0; }
 .stMainBlockContainer :is(SHOWN) { visibility: visible; }
@@ -77,13 +86,33 @@ PRESENT_STYLE = """<style>
     display: flex; align-items: center; font-size: min(5.6vh, 3.4vw) !important; line-height: 1.1; text-wrap: balance;
 }
 .stMainBlockContainer [data-presented] {
-    position: fixed; z-index: 1; inset: var(--attn-figure, 9vh) ASIDE 0.8vh 2vw; width: auto !important;
+    position: fixed; z-index: 1; inset: var(--attn-figure, 9vh) ASIDE calc(0.8vh + var(--attn-foot, 0px)) 2vw;
+    width: auto !important;
     max-width: none; height: auto !important; display: flex; align-items: center; justify-content: center;
     overflow: hidden;
 }
 [data-presented] :is(svg.marks, canvas) { flex: none; }
 [data-presented] > *:has(svg.marks, canvas) { flex: none; overflow: visible; width: auto; height: auto; }
 [data-presented]::after, [data-presented]::before { display: none; }
+/* at the foot stand the controls of what a story's screen asks to do, wherever the page has them, so large that a hall
+   sees what is done; a slider beside its name. What an element lies in may move what is fixed, and does not here */
+[data-testid="stSidebar"] { transform: none !important; width: 0 !important; min-width: 0 !important; }
+[data-testid="stSidebar"] :not(STRIP, STRIP *) { visibility: hidden !important; }
+STRIP {
+    position: fixed !important; z-index: 3; visibility: visible; margin: 0; max-width: none !important;
+    left: var(--attn-left); bottom: var(--attn-bottom); width: var(--attn-width) !important; height: auto !important;
+    zoom: var(--attn-zoom);
+}
+STRIP > div { width: 100% !important; }
+STRIP :is([data-testid="stSlider"], [data-testid="stSelectbox"], [data-testid="stButtonGroup"],
+[data-testid="stTextArea"], [data-testid="stTextInput"], [data-testid="stNumberInput"]) {
+    display: flex; flex-flow: row nowrap; align-items: center; gap: 1rem;
+}
+STRIP [data-testid="stWidgetLabel"] { flex: none; width: auto; margin: 0; min-height: 0; }
+STRIP [data-testid="stWidgetLabel"] [data-testid="stTooltipIcon"] { display: none; }
+STRIP [data-testid="stWidgetLabel"] ~ * { flex: 1; min-width: 0; }
+STRIP textarea { height: 2.4rem !important; min-height: 0 !important; }
+:is([data-testid="stSelectboxVirtualDropdown"], [data-baseweb="popover"]) li { font-size: max(18px, 2.6vh) !important; }
 /* where there is no figure, what the page says in its place */
 .stMainBlockContainer:not(:has([data-presented])) :is(SAID) {
     position: fixed; inset: 20vh 10vw auto; font-size: max(18px, 2.6vh);
@@ -113,6 +142,14 @@ LINE { display: none; }
 .attn-join img { display: block; width: 34vh; height: 34vh; }
 .attn-join b { display: block; font-size: 11vh; line-height: 1.25; letter-spacing: 0.08em; }
 #vg-tooltip-element { font-size: max(18px, 2.4vh) !important; max-width: 40vw !important; }
+/* that a page has more figures is said beside its title, by what leads to them */
+.attn-more {
+    position: fixed; z-index: 3; top: 0.7vh; right: var(--attn-aside, 2vw); height: 5vh; padding: 0 1vh;
+    cursor: pointer; font: max(18px, 2.4vh)/1 "Source Sans", "Source Sans Pro", Arial, sans-serif; white-space: nowrap;
+    border-radius: 1vh; border: 1px solid light-dark(#8A95A1, #6B7885);
+    background: light-dark(#FFFFFF, #0F1419); color: light-dark(#14202B, #E8EDF2);
+}
+body:has(.attn-more) .stMainBlockContainer :is(h1, .attn-story b) { padding-right: var(--attn-more) !important; }
 .attn-cover { position: fixed; inset: 0; z-index: 999990; background: #000; }
 .attn-cover[data-kind="code"] {
     background: #FFF; color: #000; display: flex; flex-direction: column; align-items: center; justify-content: center;
@@ -122,6 +159,7 @@ LINE { display: none; }
 /* who touches the screen has no keys, and buttons in their place */
 .attn-touch { display: none; }
 @media (pointer: coarse) {
+    .attn-more { display: none; }
     .attn-touch {
         display: flex; justify-content: center; gap: 0.4rem; position: fixed; z-index: 3; inset: auto 0 0;
         height: 3.25rem; padding: 0.25rem; background: light-dark(#FFFFFF, #0F1419);
@@ -135,7 +173,7 @@ LINE { display: none; }
     .attn-touch [data-touch="answer"] { font-size: 1rem; }
     .attn-touch button[hidden] { display: none; }
     .attn-touch button:disabled { opacity: 0.4; }
-    .stMainBlockContainer [data-presented] { bottom: 3.25rem; }
+    .stMainBlockContainer [data-presented] { bottom: calc(3.25rem + var(--attn-foot, 0px)); }
 }
 /* on a screen held upright in a hand a figure is as large as on its page, and scrolled */
 @media (max-width: NARROWpx) {
@@ -156,11 +194,12 @@ LINE { display: none; }
     .stMainBlockContainer:has(.attn-join) [data-presented] { bottom: calc(26vw + 3.5rem); }
 }
 </style>"""
-PRESENT_STYLE = PRESENT_STYLE.replace("SHOWN", "h1, .attn-story, .attn-join, LINE, [data-presented], SAID")
+PRESENT_STYLE = PRESENT_STYLE.replace("SHOWN", "h1, .attn-story, .attn-join, LINE, [data-presented], STRIP, SAID")
 PRESENT_STYLE = (
     PRESENT_STYLE.replace("NARROW", str(HAND - 1))
     .replace("SAID", _SAID)
     .replace("LINE", _LINE)
+    .replace("STRIP", "[data-strip]")
     .replace("ASIDE", "var(--attn-aside, 2vw)")
 )
 _talk = st.components.v2.component(
@@ -172,15 +211,20 @@ _talk = st.components.v2.component(
 )
 
 
-def present_controls(page):
-    """Draw the buttons that begin to present and open the speaker's window; call it once a page."""
+def present_controls(state):
+    """Draw the buttons that begin to present and open the speaker's window; call it once a page.
+
+    Parameters
+    ----------
+    state : PageState
+    """
 
     def take():
         choose_look(present=bool(st.session_state["talk"].present))
 
     now = story_now()
     if now is None:
-        following, place, notes = following_page(page).label, "", []
+        following, place, notes = following_page(state.page).label, "", []
     else:
         following = now.story.screens[now.number].title if now.next_screen else _WORDS["last"]
         place, notes = f"{now.number} of {now.count}", _notes(now.screen)
@@ -196,9 +240,23 @@ def present_controls(page):
             "line": _LINE,
             "answer": f'[class*="st-key-{ANSWER_KEY}"] button',
         }
-        | {"before": f".st-key-{_BEFORE} a", "after": f".st-key-{_AFTER} a"},
+        | {"before": f".st-key-{_BEFORE} a", "after": f".st-key-{_AFTER} a"}
+        | {"controls": ", ".join(map(_marked, _task_keys(state)))},
         on_present_change=take,
     )
+
+
+def _task_keys(state):
+    """Return the keys of the controls with which the task of a story's screen is done, while that screen is shown."""
+    now = story_now()
+    if now is None or not now.screen.task or not story_speaks(state):
+        return []
+    return [state.key(name) for name in now.screen.task.done_with()]
+
+
+def _marked(key):
+    """Return what finds the widget of a key in the page, by the class that Streamlit gives it."""
+    return ".stElementContainer.st-key-" + re.sub("[^A-Za-z0-9_-]", "-", key)
 
 
 def _notes(screen):

@@ -25,6 +25,8 @@ MOST_LETTERS = {
 }  # fmt: skip
 OPTIONS = (2, 8)  # to guess among, at least and at most
 TAB = "tab"  # that is open
+VIEWS = ("stage", TAB)  # choices of what a page shows, not of how it computes it
+MOST_CONTROLS = 4  # of a task: more would be no strip
 PACKED = "~"  # how a story begins that a link holds whole
 
 
@@ -34,6 +36,13 @@ class Task:
 
     do: str
     when: Conditions
+    controls: tuple | None = None  # of str: what it is done with, by the keys of the page; None: the choices of `when`
+
+    def done_with(self):
+        """Return the names of the controls that it is done with, each as its page's key has it."""
+        if self.controls is not None:
+            return self.controls
+        return tuple(bound.name for bound in self.when.setup if bound.name not in VIEWS)
 
 
 @dataclass(frozen=True)
@@ -98,9 +107,9 @@ def read_story(text, pages, without=()):
     ----------
     text : str or bytes
         YAML: a ``title``, a sentence ``about`` it and ``screens``, each with a ``link``, a ``title`` and, as they are
-        needed, a ``sentence``, a ``first``, a ``task`` (what to ``do``, and ``when`` it is done), a ``guess`` (what to
-        ``ask``, the ``options``, the ``answer`` and ``because``), what it ``shows``, and in a line what one
-        ``knows`` of it at the end.
+        needed, a ``sentence``, a ``first``, a ``task`` (what to ``do``, ``when`` it is done, and perhaps with which
+        ``controls``), a ``guess`` (what to ``ask``, the ``options``, the ``answer`` and ``because``), what it
+        ``shows``, and in a line what one ``knows`` of it at the end.
     pages : container of str
         The keys of the pages that there are.
     without : container of str
@@ -157,6 +166,7 @@ def _written(screen):
     told |= {name: getattr(screen, name) for name in ("sentence", "first", "knows") if getattr(screen, name)}
     if screen.task:
         told["task"] = {"do": screen.task.do, "when": write_conditions(screen.task.when)}
+        told["task"] |= {} if screen.task.controls is None else {"controls": list(screen.task.controls)}
     if guess := screen.guess:
         told["guess"] = {"ask": guess.ask, "options": list(guess.options), "answer": guess.answer}
         told["guess"] |= {"because": guess.because} if guess.because else {}
@@ -255,8 +265,21 @@ def _screen(told, where, pages, without):
 
 def _task(told, where):
     """Read a task."""
-    told = _mapping(told, where, ("do", "when"), ())
-    return Task(_words(told, "do", where), read_conditions(told["when"], f"{where}: when"))
+    told = _mapping(told, where, ("do", "when"), ("controls",))
+    return Task(_words(told, "do", where), read_conditions(told["when"], f"{where}: when"), _controls(told, where))
+
+
+def _controls(told, where):
+    """Read with which controls a task is done, or None where its file does not say."""
+    names = told.get("controls")
+    if names is None:
+        return None
+    if not isinstance(names, list) or len(names) > MOST_CONTROLS:
+        raise ValueError(f"{where}: controls must be a list of at most {MOST_CONTROLS} names, got {_kind(names)}")
+    for name in names:
+        if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9_.]{1,40}", name):
+            raise ValueError(f"{where}: a control must be a name as a page's keys have it, got {shortened(str(name))}")
+    return tuple(names)
 
 
 def _guess(told, where):
