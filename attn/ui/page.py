@@ -21,7 +21,7 @@ from attn.ui.sources import PAGE_SOURCES, source_in_markdown
 from attn.ui.state import PageState, as_text, choose_look, chosen_look
 from attn.ui.stories.card import judge_task, story_card, story_foot
 from attn.ui.stories.own import own_story_control
-from attn.ui.stories.running import story_now, story_speaks, walk_story
+from attn.ui.stories.running import follow_story, story_beyond, story_now, story_speaks, walk_story
 from attn.ui.stories.story import TAB
 from attn.ui.take_away import figure_menu
 from attn.ui.terms import terms_help
@@ -278,6 +278,7 @@ def begin_page(page, title, cls):
     label = next(entry.label for entry in (*MENU, TALK) if entry.page == page)
     st.set_page_config(page_title=f"{label} · Attention Lab", page_icon=_ICON, layout="wide")
     state = PageState(page, cls)
+    follow_story()
     look = chosen_look()
     st.html(STYLE + LARGE_STYLE * look.large + PRESENT_STYLE * look.present)
     begin_embedding()
@@ -396,22 +397,21 @@ def page_path(state, name, stages):
     at = keys.index(state.get(name))
 
     def go(step):
-        walk_story(state, name, keys[at + step])
-        state.set(**{name: keys[at + step]})
+        walk_story(state, name, keys[at + step] if 0 <= at + step < len(keys) else None, step)
 
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="page_path"):
         if st.session_state.get(_SPEAKS):
             st.html(_STORYS_WAY)  # the way on is then the story's, and these are for keys alone
         st.button(
-            "Back", on_click=go, args=(-1,), disabled=at == 0, shortcut="Left",
+            "Back", on_click=go, args=(-1,), disabled=at == 0 and not story_beyond(state, -1), shortcut="Left",
             key=state.key("back"), help="One step back; the left arrow key does the same.",
         )  # fmt: skip
         st.segmented_control(
             "Step", keys, format_func=stages.get, key=state.key(name), required=True, label_visibility="collapsed"
         )
         st.button(
-            "Step on", on_click=go, args=(1,), disabled=at == len(keys) - 1, shortcut="Right",
-            type="secondary" if chosen_look().story else "primary",
+            "Step on", on_click=go, args=(1,), disabled=at == len(keys) - 1 and not story_beyond(state, 1),
+            shortcut="Right", type="secondary" if chosen_look().story else "primary",
             key=state.key("next"), help="To the next step; the right arrow key does the same.",
         )  # fmt: skip
 

@@ -60,12 +60,24 @@ def _split_look(link):
 
 def _read_look(link):
     """Take what a link says of all pages, unless it is only one that a run wrote before, and return notices."""
-    when = st.session_state.get("look.replaced", {}).get(frozenset(link.items()), -_LAG)
+    when = st.session_state.get("look.replaced", {}).get(tuple(link.items()), -_LAG)
     if link == st.session_state.get("look.link", {}) or not link or time.monotonic() < when + _LAG:
         return []
     st.session_state["look"], notices = from_link(Look, link)
     st.session_state["look.link"] = link
     return notices
+
+
+def lagging_looks():
+    """Return what addresses say of all pages, in their order, with which a browser may lag behind this run.
+
+    Returns
+    -------
+    set of tuple of (str, str)
+        Of a link whose part on all pages is among them nobody could tell whether it was just clicked.
+    """
+    shown = _split_look(st.query_params.to_dict())[1]
+    return {tuple(shown.items()), *st.session_state.get("look.replaced", {})}
 
 
 class PageState:
@@ -235,7 +247,7 @@ class PageState:
             st.session_state[f"{self.page}.replaced"] = (before, now)
             replaced = st.session_state.get("look.replaced", {})
             late = {each: when for each, when in replaced.items() if now < when + _LAG}
-            st.session_state["look.replaced"] = late | ({frozenset(seen.items()): now} if seen != look else {})
+            st.session_state["look.replaced"] = late | ({tuple(seen.items()): now} if seen != look else {})
         st.session_state["links"][self.page], st.session_state["look.link"] = params, look
         st.session_state[f"{self.page}.last"] = setup
         self._say(setup, left_out)

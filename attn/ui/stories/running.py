@@ -9,12 +9,12 @@ import streamlit as st
 
 from attn.ui.link import from_link, to_link
 from attn.ui.menu import MENU
-from attn.ui.state import LOOK, choose_look, chosen_look
-from attn.ui.stories.story import PACKED, TAB, Story, read_story, unpack_story
+from attn.ui.state import LOOK, choose_look, chosen_look, lagging_looks
+from attn.ui.stories.story import PACKED, VIEWS, Story, read_story, unpack_story
 
 COME_ALONG = ("ten_minutes", "why_attention", "real_model")  # files beside this one, in the order of Home
 OWN = "own"  # the story that a visitor puts together in this session
-_VIEWS = ("stage", TAB)  # choices of what a page shows, not of how it computes it
+_LED = "story.led"  # where the session holds the number of the screen to which a step led
 _PAGES = {entry.page: entry for entry in MENU}
 
 
@@ -176,7 +176,10 @@ def begun_look(name, number=1):
     """Return what a link says of all pages that leads into a story; what was done of another is forgotten."""
     look = chosen_look()
     done = look.done if name == look.story else ()
-    return to_link(dataclasses.replace(look, story=name, screen=number, done=done))[0]
+    link = to_link(dataclasses.replace(look, story=name, screen=number, done=done))[0]
+    if tuple(link.items()) not in lagging_looks():
+        return link
+    return dict(reversed(link.items())) if len(link) > 1 else link | {"screen": str(number)}  # the same, told apart
 
 
 def mark_done(now, kind):
@@ -185,29 +188,45 @@ def mark_done(now, kind):
     choose_look(done=tuple(sorted({*now.done, number})))
 
 
-def walk_story(state, name, value):
-    """Take the story along where a page goes to the step of the screen before or after; in a callback, before it goes.
+def walk_story(state, name, value, by):
+    """Take the story along where a page goes a step on or back; in a callback.
 
-    What that screen's link says is chosen, and what else was chosen stays.
+    Where the story's screen is of that step, what its link says is chosen, and what else was chosen stays. Where it is
+    on another page, or the page has no step more, the story's screen is opened in place of the step.
 
     Parameters
     ----------
     state : PageState
     name : str
         The choice that holds the step.
-    value : str
-        The step that the page goes to.
+    value : str or None
+        The step that the page goes to; None if it has none more.
+    by : {1, -1}
+        On or back.
     """
-    if not story_speaks(state):
-        return
-    now = story_now()
-    for number in filter(None, (now.next_screen, now.previous_screen)):
-        screen = now.story.screens[number - 1]
-        setup = from_link(state.cls, dict(screen.query))[0]
-        if screen.page == state.page and getattr(setup, name) == value:
-            state.set(**{each: getattr(setup, each) for each in dict(screen.query) if hasattr(setup, each)})
-            choose_look(screen=number)
-            return
+    number = story_beyond(state, by)
+    screen = number and story_now().story.screens[number - 1]
+    setup = screen and screen.page == state.page and from_link(state.cls, dict(screen.query))[0]
+    if setup and getattr(setup, name) == value:
+        state.set(**{each: getattr(setup, each) for each in dict(screen.query) if hasattr(setup, each)})
+        choose_look(screen=number)
+    elif screen and (not setup or value is None):
+        st.session_state[_LED] = number
+    if value is not None and _LED not in st.session_state:
+        state.set(**{name: value})
+
+
+def story_beyond(state, by):
+    """Return the number of the story's screen after (1) or before (-1) that whose words hold of a page, or None."""
+    now = story_now() if story_speaks(state) else None
+    return now and (now.next_screen if by > 0 else now.previous_screen)
+
+
+def follow_story():
+    """Open the screen to which a step led in the callback before this run."""
+    if number := st.session_state.pop(_LED, None):
+        script, query = story_link(chosen_look().story, number)
+        st.switch_page(script, query_params=query)
 
 
 def leave_story():
@@ -242,4 +261,4 @@ def shows_view(screen, state):
         Of the screen's page.
     """
     setup, chosen = from_link(state.cls, dict(screen.query))[0], state.choices()
-    return all(getattr(setup, name, None) == getattr(chosen, name, None) for name in _VIEWS)
+    return all(getattr(setup, name, None) == getattr(chosen, name, None) for name in VIEWS)
