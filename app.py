@@ -7,6 +7,7 @@ import streamlit as st
 from attn import charts, pretrained, ui
 from attn.ui import models
 from attn.ui.controls.word_level import say_word_level, word_level_control
+from attn.ui.embed import embedded_page
 from attn.ui.pages.home import (
     MOST,
     PURPOSE,
@@ -29,7 +30,7 @@ from attn.ui.word_level import word_level_of
 
 page = ui.begin_page("home", "Who looks at whom?", Setup)
 
-if not story_now():
+if not story_now() and not embedded_page():
     st.markdown(PURPOSE)
     stories_offer()
 home_sentence_control(page)
@@ -107,9 +108,12 @@ if not story_now():
     if code.open:  # what colours it is the largest part of what a browser would load
         with code:
             ui.page_code(page, codes())
-    st.header("Ways in", anchor=False)
-    home_ways_in()
-    bundle_control()
-    st.page_link("pages/talk.py", label="Ready for a talk? What this machine has for one", icon=":material/co_present:")
+    if not embedded_page():
+        st.header("Ways in", anchor=False)
+        home_ways_in()
+        bundle_control()
+        st.page_link(
+            "pages/talk.py", label="Ready for a talk? What this machine has for one", icon=":material/co_present:"
+        )
 ui.page_sources(page)
 ui.page_next(page)

@@ -363,6 +363,13 @@ def test_an_embedded_page_keeps_its_link(visit):
     page = visit.go("home", "?embed=true&layer=2")
     visit.slide("Head", ["ArrowRight"])
     visit.wait_for_link(head="3", layer="2", embed="true")
+    for name in ("Softmax", "Attention in ten minutes", "Next: Step by step"):  # nothing leads away from the frame
+        expect(page.get_by_role("link", name=name)).to_have_count(0)
+    expect(page.get_by_role("button", name="Present")).to_have_count(0)
+    page.goto(f"{visit.address}/softmax?embed=true")
+    settled(page)
+    expect(page.get_by_test_id("stSidebar").get_by_role("slider").first).to_be_attached()  # the page's own controls
+    page = visit.go("home", "?embed=true&layer=2&head=3")
     expect(page.get_by_text("In layer 2, head 3")).to_be_visible()
 
 

@@ -1,4 +1,4 @@
-"""One figure alone, as wide as the frame that another page gives it: ``?embed=true&embed_figure=heads.grid``."""
+"""A page in the frame of another page: ``?embed=true``, or one figure: ``?embed=true&embed_figure=heads.grid``."""
 
 import streamlit as st
 
@@ -18,6 +18,16 @@ _STYLE = """<style>
 </style>"""
 
 
+_PAGE_STYLE = """<style>
+[data-testid="stExpandSidebarButton"]::after { content: "Controls" !important; }
+</style>"""
+
+
+def embedded_page():
+    """Return whether another page holds this one whole: with its controls, and without ways to other pages."""
+    return bool(st.context.is_embedded) and not embedded_figure()
+
+
 def embedded_figure():
     """Return the key of the figure that alone is asked for, or an empty text."""
     return st.query_params.get(FIGURE, "")
@@ -26,6 +36,8 @@ def embedded_figure():
 def begin_embedding():
     """Leave nothing on the page but the figure that is asked for, if one is, and what a page says in its place."""
     st.session_state[_DRAWN] = False
+    if embedded_page():
+        st.html(_PAGE_STYLE)
     if embedded_figure():
         st.html(_STYLE)
 

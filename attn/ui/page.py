@@ -9,7 +9,7 @@ import streamlit as st
 from attn import charts
 from attn.pretrained.threads import one_thread
 from attn.ui.carried import own_sentence_offer
-from attn.ui.embed import begin_embedding, embedded_figure, end_embedding, place_alone
+from attn.ui.embed import begin_embedding, embedded_figure, embedded_page, end_embedding, place_alone
 from attn.ui.garbage import collector, share_arenas
 from attn.ui.kept_figures import finished_once
 from attn.ui.keyboard import page_keys, page_keys_list
@@ -283,15 +283,18 @@ def begin_page(page, title, cls):
     st.html(STYLE + LARGE_STYLE * look.large + PRESENT_STYLE * look.present)
     begin_embedding()
     with st.sidebar:
-        menu_links(page)
+        if not embedded_page():
+            menu_links(page)
         page_keys()
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            _large_control()
+            if not embedded_page():
+                _large_control()
             if len(dataclasses.fields(cls)) > _FEW:
                 _reset_button(state)
-        with st.container(key="speaker"):
-            present_controls(state)
-        st.divider()
+        if not embedded_page():
+            with st.container(key="speaker"):
+                present_controls(state)
+            st.divider()
         if not embedded_figure():
             measure_page_room()
     if embedded_figure():
@@ -694,12 +697,13 @@ def page_next(state):
     """Draw the way on, of the story that runs or to the next page, and see whether a story's task was done."""
     with st.sidebar:
         take_along(state)
-    if not story_foot(state):
+    if not story_foot(state) and not embedded_page():
         next_page_link(state.page)
-    present_code(state.page)
-    with st.sidebar:
-        own_story_control(state)
-        page_keys_list()
+    if not embedded_page():
+        present_code(state.page)
+        with st.sidebar:
+            own_story_control(state)
+            page_keys_list()
     judge_task(state)
 
 
