@@ -108,12 +108,11 @@ if not story_now():
     if code.open:  # what colours it is the largest part of what a browser would load
         with code:
             ui.page_code(page, codes())
-    if not embedded_page():
-        st.header("Ways in", anchor=False)
-        home_ways_in()
-        bundle_control()
-        st.page_link(
-            "pages/talk.py", label="Ready for a talk? What this machine has for one", icon=":material/co_present:"
-        )
+
+if not story_now() and not embedded_page():
+    st.header("Ways in", anchor=False)
+    home_ways_in()
+    bundle_control()
+    st.page_link("pages/talk.py", label="Ready for a talk? What this machine has for one", icon=":material/co_present:")
 ui.page_sources(page)
 ui.page_next(page)
