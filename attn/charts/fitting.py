@@ -185,9 +185,9 @@ def _with_legends_in(plot, room):
 
 def _with_squares_in(layer, room):
     """Return a layer whose names beside squares of colour end within the room, if it has any."""
-    if _legend_width(layer) <= room:
-        return layer
     channel, legend = _legend(layer)
+    if not legend or _legend_width(layer) <= room:
+        return layer
     encoding, names = layer["encoding"], channel["scale"]["domain"]
     square, widest = _square_width(legend), max(map(label_pixels, names))
     changes = {"columns": max(1, int(room // (square + widest)))}
