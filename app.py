@@ -54,11 +54,10 @@ page.lead(cell=f"{places[query]},{places[weights.argmax()]}")  # elsewhere a key
 low = ui.window_low_for_hall()
 size = 14 if low else 22  # pixels of a letter, before figures are enlarged
 ui.page_reading(
-    "Each word of a sentence looks at every word, itself too, and its looks are numbers that add up to 1. In layer "
-    f"{setup.layer}, head {setup.head} of all-MiniLM-L6-v2, a small language model, "
-    f"{home_reading(level.rows, names, weights, query)} "
-    f"Choose {'another word' if setup.level == 'words' else 'another token'} to see where that one looks.",
-    ui.page_formula(),
+    f"{home_reading(level.rows, names, weights, query)} Below each word stand its place and its share of this look; "
+    f"all shares add up to 1. It is the look of head {setup.head} in layer {setup.layer} of all-MiniLM-L6-v2, a small "
+    "language model; other heads look elsewhere. "
+    f"Choose {'another word' if setup.level == 'words' else 'another token'} to see where that one looks."
 )
 say_word_level(level)
 width = page_strip_width(labels, size=size, numbered=True, most=MOST)

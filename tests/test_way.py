@@ -80,8 +80,10 @@ def test_the_way_in_that_asks_why_scores_are_divided_leads_to_the_tab_that_answe
 
 
 def test_home_says_first_what_it_is():
-    first, *_ = [element.value for element in opened("home").main.markdown]
+    app = opened("home")
+    first, *_ = [element.value for element in app.main.markdown]
     assert first == PURPOSE
+    assert not app.get("latex")  # whoever is new meets no formula before Step by step
     assert len(re.findall(r"\. |\.$", PURPOSE)) == 2
 
 
