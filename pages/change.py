@@ -84,7 +84,7 @@ def open_word(row):
     page.set(word=effect.shifts[effect_charts.change_chart_words(effect)[row]].text)
 
 
-numbers, heads = ui.page_columns([1, 1], figures=True)
+numbers, heads = ui.page_columns([1, 1], figures=True, first=1)  # what is touched comes below the sentence that answers
 with numbers:
     ui.page_figure(
         effect_charts.change_number_chart(effect, theme, ui.page_share(1 / 2, column=True)),
