@@ -334,6 +334,68 @@ def test_what_is_touched_beside_the_menu_of_a_phone_closes_it_and_does_nothing_e
         assert urlsplit(page.url).query == ""  # the cell was not hidden
 
 
+def test_the_controls_of_a_phone_leave_the_figure_that_they_change_in_sight(server, chromium):
+    with looking(chromium, 390, 844, touched=True) as page:
+        page.emulate_media(reduced_motion="reduce")
+        page.goto(f"{server}/scores")
+        settled(page)
+        menu, opener = page.get_by_test_id("stSidebar"), page.get_by_role("button", name="Controls", exact=True)
+        expect(opener).to_have_attribute("aria-expanded", "false")
+        opener.tap()
+        expect(opener).to_have_attribute("aria-expanded", "true")
+        slider = menu.get_by_role("slider").first
+        expect(menu.get_by_test_id("stSlider").first).to_be_in_viewport()
+        expect(menu.get_by_role("link", name="Softmax")).to_be_hidden()  # the controls alone
+        expect(menu.get_by_test_id("stElementToolbar").first).to_be_hidden()  # it would lie over a slider
+        plot, bar = page.locator(FIGURE).first.locator(".role-scope > g > .background").first, 48
+        scrolled = "([figure, top]) => document.querySelector(figure).getBoundingClientRect().top < top"
+        page.wait_for_function(scrolled, arg=[FIGURE, bar + 20])
+        box = plot.bounding_box()
+        assert bar <= box["y"] < box["y"] + box["height"] <= menu.bounding_box()["y"]
+        slider.press("ArrowRight")
+        page.wait_for_function("location.search.includes('across=1.1')")
+        settled(page)
+        assert plot.bounding_box() == box
+        opener.tap()
+        expect(menu).to_have_attribute("data-collapsed", "true")
+        page.get_by_test_id("stExpandSidebarButton").tap()  # the menu has all
+        expect(menu.get_by_role("link", name="Softmax")).to_be_visible()
+
+
+def test_a_touch_on_a_small_head_brings_the_large_one_into_sight(server, chromium):
+    with looking(chromium, 390, 844, touched=True) as page:
+        page.emulate_media(reduced_motion="reduce")
+        page.goto(f"{server}/heads")
+        settled(page)
+        box = page.locator(FIGURE).first.get_by_text("head 2", exact=True).bounding_box()
+        page.touchscreen.tap(box["x"] + 20, box["y"] + 60)
+        page.wait_for_function("location.search.includes('head=2')")
+        title = page.locator(".st-key-heads-one").get_by_text("Head 2", exact=True)
+        expect(title).to_be_in_viewport()
+        page.wait_for_function("title => title.getBoundingClientRect().top > 48", arg=title.element_handle())
+
+
+def test_a_phone_shows_what_a_head_switched_off_changes_without_scrolling(server, chromium):
+    with looking(chromium, 390, 844, touched=True) as page:
+        page.goto(f"{server}/change")
+        settled(page)
+        told = page.get_by_text("Choose heads in the map to go on.").bounding_box()
+        plot = page.locator('[class*="st-key-change-heads"] .role-scope > g > .background').first.bounding_box()
+        assert told["y"] + told["height"] < plot["y"] < plot["y"] + plot["height"] < 844
+
+
+def test_a_finger_finds_the_question_marks_of_a_large_screen(server, chromium):
+    with looking(chromium, 1280, 800, touched=True) as page:
+        page.goto(f"{server}/scores")
+        settled(page)
+        sizes = "all => all.map((one) => one.getBoundingClientRect()).flatMap((one) => [one.width, one.height])"
+        found = page.locator('[data-testid="stTooltipIcon"] button[aria-label^="Help"]').evaluate_all(sizes)
+        assert len(found) > 10
+        assert min(found) >= FINGER
+        page.get_by_test_id("stMain").get_by_role("button", name="Help").first.tap()
+        expect(page.get_by_test_id("stTooltipContent").locator("p").first).to_have_css("font-size", "16px")
+
+
 def test_without_a_pointer_the_sign_that_closes_the_menu_is_always_seen(server, chromium):
     with looking(chromium, 844, 390, touched=True) as page:
         page.goto(f"{server}/masks")

@@ -14,7 +14,7 @@ from attn.ui.garbage import collector, share_arenas
 from attn.ui.kept_figures import finished_once
 from attn.ui.keyboard import page_keys, page_keys_list
 from attn.ui.link import shortened, to_link
-from attn.ui.menu import MENU, TALK, address_missed, find_page, menu_links, next_page_link, take_along
+from attn.ui.menu import HOME, MENU, TALK, address_missed, find_page, menu_links, next_page_link, take_along
 from attn.ui.present import PRESENT_STYLE, present_code, present_controls, present_line
 from attn.ui.settings import server
 from attn.ui.sources import PAGE_SOURCES, source_in_markdown
@@ -27,6 +27,7 @@ from attn.ui.take_away import figure_menu
 from attn.ui.terms import terms_help
 from attn.ui.width import (
     FRAMES,
+    SHEET,
     least_number,
     measure_page_room,
     page_enlargement,
@@ -69,8 +70,11 @@ STYLE = """<style>
 [data-testid="stSidebarHeader"] { height: 1.5rem; margin-bottom: 0; position: relative; z-index: 1; }
 [data-testid="stSidebarUserContent"] { padding-top: 0; }
 [data-testid="stSidebarUserContent"] hr { margin: 0; }
+/* a table among the controls is typed into: its signs would cover the control above it */
+[data-testid="stSidebar"] [data-testid="stElementToolbar"] { display: none; }
+.attn-controls { display: none; }
 /* what only measures and listens takes no room */
-:is(.st-key-keyboard, .st-key-ruler, .st-key-menu-links) { position: absolute; }
+:is(.st-key-keyboard, .st-key-ruler, .st-key-menu-links), :has(> .st-key-controls) { position: absolute; }
 [class*="st-key-ways-"] { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 16rem), 1fr)); }
 [class*="st-key-ways-"] > * > * { height: 100%; }
 [data-testid="stMain"] [data-testid="stPageLink-NavLink"] { white-space: normal; height: auto; }
@@ -150,7 +154,18 @@ h2 { padding: 0.5rem 0 1rem !important; font-size: clamp(1.1rem, 0.55rem + 2.6vw
     }
     [data-testid="stExpandSidebarButton"] { width: auto !important; padding: 0 0.5rem; }
     [data-testid="stExpandSidebarButton"]::after {
-        content: "Menu, controls"; font-size: 0.875rem; white-space: nowrap;
+        content: "Menu"; font-size: 0.875rem; white-space: nowrap;
+    }
+    /* in the bar, too, a way to the controls alone (attn/ui/width.py) */
+    .attn-controls {
+        display: block; position: fixed; z-index: 999990; top: 0.25rem; left: 6.25rem; height: 2.5rem;
+        padding: 0 0.75rem; font: inherit; font-size: 0.875rem; color: inherit; background: none; border-radius: 8px;
+        border: 1px solid light-dark(#8A95A1, #6B7885);
+    }
+    .attn-controls[aria-expanded="true"] { color: light-dark(#00588A, #56B4E9); border-color: currentcolor; }
+    body[data-controls] [data-testid="stSidebarUserContent"] [data-testid="stVerticalBlock"]
+    > :is(:has(hr), :has(~ * hr)) {
+        display: none;
     }
     /* what is touched is as large as a finger, and as far from the next */
     :is([data-testid="stMain"], [data-testid="stSidebar"])
@@ -170,8 +185,13 @@ h2 { padding: 0.5rem 0 1rem !important; font-size: clamp(1.1rem, 0.55rem + 2.6vw
     .st-key-page_path [role="radiogroup"] > button { flex: none; }
     [data-testid="stMain"] [data-testid="stPageLink-NavLink"] { min-height: 2.75rem; }
     [data-testid="stMain"] summary { padding-top: 0.7rem; padding-bottom: 0.7rem; }
+}
+/* a finger finds the question mark, also of a large screen, and reads what it says (WCAG 2.2, 2.5.8) */
+@media (max-width: 899px), (max-height: 499px), (pointer: coarse) {
     [data-testid="stTooltipIcon"] button { position: relative; min-height: 1.5rem; min-width: 1.5rem; }
     [data-testid="stTooltipIcon"] button::after { content: ""; position: absolute; inset: -0.6rem; }
+    [data-testid="stTooltipContent"] :is(p, li) { font-size: 1rem; }
+    [data-testid="stTooltipContent"] { max-height: 70dvh; overflow-y: auto; }
 }
 /* who touches has no keys, nor the arrows that name them, and no pointer that would bring these two buttons */
 @media (hover: none) {
@@ -198,6 +218,14 @@ h2 { padding: 0.5rem 0 1rem !important; font-size: clamp(1.1rem, 0.55rem + 2.6vw
         content: ""; position: absolute; inset: 0 -100vw 0 100%;
         background: light-dark(rgb(0 0 0 / 0.35), rgb(0 0 0 / 0.6));
     }
+    /* the controls come up from below: above them the figure that they change is seen, and the page scrolled */
+    body[data-controls] [data-testid="stSidebar"][data-collapsed="false"] {
+        position: fixed !important; inset: auto 0 0 !important; width: 100vw !important; max-width: none !important;
+        height: SHEETdvh !important; border-top: 1px solid light-dark(#8A95A1, #6B7885);
+        box-shadow: 0 -4px 16px rgb(0 0 0 / 0.25);
+    }
+    body[data-controls] [data-testid="stSidebar"]::after { display: none; }
+    body[data-controls] .stMainBlockContainer { padding-bottom: calc(SHEETdvh + 2rem); }
     /* who opens the menu of a phone looks for pages and controls; what a speaker needs comes after them */
     :has(> .st-key-speaker) { order: 1; }
     .stMainBlockContainer { padding: 3.5rem 1rem 2rem; }
@@ -252,7 +280,7 @@ LARGE_STYLE = """<style>
     .stMainBlockContainer [data-testid="stButtonGroup"] p { font-size: 1.125rem !important; }
 }
 </style>"""
-STYLE = STYLE.replace("FRAMES", FRAMES).replace("ARROW", _ARROW)
+STYLE = STYLE.replace("FRAMES", FRAMES).replace("ARROW", _ARROW).replace("SHEET", str(SHEET))
 
 
 def begin_page(page, title, cls):
@@ -299,6 +327,9 @@ def begin_page(page, title, cls):
             measure_page_room()
     if embedded_figure():
         measure_page_room()  # where another page holds this one, its sidebar is not even drawn
+    elif page not in (HOME.page, TALK.page):
+        with st.container(key="controls"):  # small windows alone show it
+            st.html('<button type="button" class="attn-controls" aria-expanded="false">Controls</button>')
     st.title(title, anchor=False)
     story_card(state)
     st.session_state[_SPEAKS] = story_speaks(state)

@@ -1,5 +1,7 @@
 """How much room the page has, so that pictures fill a projector and fit a laptop and a phone."""
 
+import json
+
 import streamlit as st
 
 from attn.charts import token_strip_width, touched_cell
@@ -10,6 +12,8 @@ NARROW = 880  # pixels: what a laptop of 1280 leaves beside the sidebar, assumed
 TALL = 1000  # pixels of a window's height, assumed until it is known
 FIGURES = '[data-testid="stVegaLiteChart"]'
 FRAMES = f'{FIGURES}, .katex-display, [data-testid="stMarkdownContainer"] table'  # in which what is too wide scrolls
+# a figure -> the one further down that shows large what is chosen in it
+_OPENS = {".st-key-heads-grid": ".st-key-heads-one", ".st-key-inside-overview": ".st-key-inside-matrix"}
 _STEPS = '.st-key-page_path [role="radiogroup"]'  # a row of buttons, which on a phone scrolls, too
 _WIDE, _LARGER = 1520, 20 / 14  # what a projector of 1920 leaves, and how much larger words are there than on a laptop
 _LOW, _HIGH = 720, 900  # pixels of a laptop's window down, and of one that is high enough for such words
@@ -19,6 +23,11 @@ _LARGE = 24 / _WORDS  # how much larger words in figures are at least for a hall
 _SMALL = {"narrow": 900, "low": 500}  # pixels of a window: one below either has no room for the menu beside the page
 _SMALL_LARGE = {"narrow": 1500, "low": 500}  # and with words for a hall, where figures need all of a laptop's width
 HAND = 520  # pixels of a page held upright in a hand, which is scrolled: only its width limits a picture
+SHEET = 50  # hundredths of the height of a phone's window that controls alone take
+_LAID_OVER = 768  # pixels across up to which Streamlit lays its menu over the page
+_BAR = 56  # pixels of such a window that the bar above the page takes, with a space below it
+_SEEN = 0.75  # of the room that a figure has, where it counts as seen
+_OPENING = 350  # milliseconds in which a menu opens
 _STEP = 40  # pixels: smaller changes do not redraw the page, nor a quarter of them one held in a hand
 _LEAVING = 2000  # milliseconds in which a page that was left is not measured: the answer to the click comes first
 _MARGIN = 12  # pixels at the right of a figure that hold nothing, and may be out of sight without a sign
@@ -40,6 +49,7 @@ _AROUND_CURVES = 85  # pixels of the title of curves and of what stands under th
 _RULER = """
 export default function({ data, setStateValue }) {
     const main = document.querySelector('[data-testid="stMainBlockContainer"]');
+    const app = document.querySelector(".stApp[data-test-connection-state]");
     if (!main) return;
     const whole = (pixels) => {
         const step = pixels < data.hand ? data.step / 4 : data.step;
@@ -86,6 +96,69 @@ export default function({ data, setStateValue }) {
         if (small() && (beside || event.target.closest(".attn-menu a, [data-talk=present]"))) setTimeout(fold, 0);
     };
     sidebar?.addEventListener("click", close);
+    // The controls alone leave the figure that they change in sight: of a phone they take the lower part, and the page
+    // above them is used as ever. What is open is said where it was opened, and closes there, too.
+    const controls = (event) => {
+        if (!event.target.closest?.(".attn-controls")) return;
+        if (sidebar.dataset.collapsed === "false") return fold();
+        document.body.dataset.controls = "";
+        document.querySelector('[data-testid="stExpandSidebarButton"]')?.click();
+        setTimeout(showFigure, data.opening);
+    };
+    const showFigure = () => {
+        const below = window.innerWidth > data.narrowest ? 0 : window.innerHeight * data.sheet / 100;
+        const [top, bottom] = [data.bar, window.innerHeight - below];
+        const places = [...main.querySelectorAll(data.figures)].map((one) => one.getBoundingClientRect());
+        const inSight = (place) => Math.min(place.bottom, bottom) - Math.max(place.top, top);
+        if (places.some((place) => inSight(place) >= Math.min(data.seen * (bottom - top), place.height))) return;
+        const nearest = places.find((place) => place.bottom > top) ?? places.at(-1);
+        if (nearest) scrollBy(nearest.top - top);
+    };
+    // What a touch opens in a figure further down comes into sight once it is drawn. Keys stay where they are.
+    const opens = JSON.parse(data.opens);
+    let opening, waited;
+    const follow = (event) => {
+        if (event.pointerType !== "touch" || !small() || !event.target.closest?.(".role-mark")) return;
+        const opened = Object.keys(opens).find((figure) => event.target.closest(figure));
+        if (!opened) return;
+        stopFollowing();
+        const state = () => app.dataset.testScriptState;
+        let run = false;
+        opening = new MutationObserver(() => {
+            run ||= state() === "running";
+            if (run) clearTimeout(waited);
+            if (!run || state() === "running") return;
+            stopFollowing();
+            setTimeout(() => showOpened(opens[opened]), data.opening);
+        });
+        opening.observe(app, { attributes: true, attributeFilter: ["data-test-script-state"] });
+        waited = setTimeout(stopFollowing, data.leaving); // what was touched chose nothing
+    };
+    const stopFollowing = () => { opening?.disconnect(); clearTimeout(waited); };
+    const showOpened = (figure) => {
+        const drawn = document.querySelector(`[data-testid="stMain"] ${figure}`);
+        if (!drawn) return;
+        const place = drawn.getBoundingClientRect();
+        const least = Math.min(place.height, data.seen * (window.innerHeight - data.bar));
+        if (place.top >= data.bar && place.top + least <= window.innerHeight) return;
+        // with its tab and the sentence above it, where both leave it room
+        const tabs = drawn.closest('[data-testid="stTabs"]') ?? drawn;
+        const above = place.top - tabs.getBoundingClientRect().top;
+        scrollBy(place.top - data.bar - (above + least <= window.innerHeight - data.bar ? above : 0));
+    };
+    document.addEventListener("pointerup", follow);
+    const scrollBy = (pixels) => {
+        const calm = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
+        main.closest('[data-testid="stMain"]').scrollBy({ top: pixels, behavior: calm ? "auto" : "smooth" });
+    };
+    const sayOpened = () => {
+        const opened = sidebar?.dataset.collapsed === "false";
+        if (!opened) delete document.body.dataset.controls;
+        document.querySelector(".attn-controls")?.setAttribute("aria-expanded", opened);
+    };
+    document.addEventListener("click", controls);
+    const folding = new MutationObserver(sayOpened);
+    if (sidebar) folding.observe(sidebar, { attributes: true, attributeFilter: ["data-collapsed"] });
     if (sidebar && document.body.dataset.menuBegun !== String(data.narrow)) {
         document.body.dataset.menuBegun = String(data.narrow);
         if (small() && sidebar.dataset.collapsed === "false") fold();
@@ -202,6 +275,7 @@ export default function({ data, setStateValue }) {
     };
     const cutAll = () => {
         dress();
+        sayOpened();
         main.querySelectorAll(data.frames).forEach(cut);
         main.querySelectorAll('[role="tablist"]').forEach(showOpen);
     };
@@ -229,7 +303,6 @@ export default function({ data, setStateValue }) {
     missed?.querySelector('button[aria-label="Close"]')?.click();
     // A connection that is there again may be to a server started anew, or to another. That knows nothing of this
     // session, nor of its buttons that save a file, until the page is run: from its link, as when it is opened.
-    const app = document.querySelector(".stApp[data-test-connection-state]");
     const connected = () => app.dataset.testConnectionState === "CONNECTED";
     let broken = false;
     const connection = new MutationObserver(() => {
@@ -247,6 +320,10 @@ export default function({ data, setStateValue }) {
         window.removeEventListener("resize", later);
         document.removeEventListener("click", leave, true);
         sidebar?.removeEventListener("click", close);
+        document.removeEventListener("click", controls);
+        document.removeEventListener("pointerup", follow);
+        stopFollowing();
+        folding.disconnect();
     };
 }
 """
@@ -272,6 +349,12 @@ def measure_page_room():
             "steps": _STEPS,
             "margin": _MARGIN,
             "sign": _SIGN,
+            "sheet": SHEET,
+            "narrowest": _LAID_OVER,
+            "bar": _BAR,
+            "seen": _SEEN,
+            "opening": _OPENING,
+            "opens": json.dumps(_OPENS),  # as text: Streamlit would load pandas to ask whether it is a table
         }
         | {"leaving": _LEAVING},
         on_room_change=lambda: None,
