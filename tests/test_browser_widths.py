@@ -430,6 +430,30 @@ def test_a_phone_on_its_side_shows_a_matrix_whole_with_its_numbers(server, chrom
         expect(figure.get_by_text("−∞").first).to_be_visible()
 
 
+def test_presented_on_a_phone_on_its_side_a_matrix_has_its_numbers_or_a_line_says_that_they_have_no_room(
+    server, chromium
+):
+    presented = "[data-presented] svg.marks"
+    size = """(svg) => Math.min(...[...svg.querySelectorAll("text")].filter((text) => text.textContent.trim())
+        .map((text) => parseFloat(getComputedStyle(text).fontSize)))
+        * svg.getBoundingClientRect().width / svg.viewBox.baseVal.width"""
+    with looking(chromium, 844, 390, touched=True) as page:
+        for link in ("masks", "step_by_step?stage=products"):
+            page.goto(f"{server}/{link}{'&' if '?' in link else '?'}present=1")
+            settled(page)
+            figure = page.locator(presented).first
+            expect(figure.get_by_text("−0.1", exact=True).first).to_be_visible()  # with a digit less than on a laptop
+            assert figure.evaluate(size) >= 11
+            expect(page.get_by_text("No room for numbers")).to_have_count(0)
+        page.goto(f"{server}/positions?present=1")
+        settled(page)
+        expect(page.get_by_text("No room for numbers: the page has them as a table")).to_be_visible()
+        page.goto(f"{server}/inside?present=1")  # the map of its heads has no numbers anywhere
+        settled(page)
+        expect(page.locator(presented).first).to_be_visible()
+        expect(page.get_by_text("No room for numbers")).to_have_count(0)
+
+
 def test_a_window_of_a_dark_page_has_words_that_can_be_read(server, chromium):
     with looking(chromium, 390, 844, touched=True) as page:
         page.emulate_media(color_scheme="dark")

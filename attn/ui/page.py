@@ -7,6 +7,7 @@ from bisect import bisect_right
 import streamlit as st
 
 from attn import charts
+from attn.charts.heatmap import MOST_NUMBERS
 from attn.pretrained.threads import one_thread
 from attn.ui.carried import own_sentence_offer
 from attn.ui.embed import begin_embedding, embedded_figure, embedded_page, end_embedding, place_alone
@@ -34,6 +35,7 @@ from attn.ui.width import (
     page_held,
     page_share,
     page_width,
+    presented_low,
     window_figure_height,
     window_low_for_hall,
     window_measures,
@@ -405,10 +407,12 @@ def _share_machine():
 def page_theme():
     """Return the chart colours of the theme the visitor has, or light ones where these were chosen for all figures.
 
-    With words for a hall, numbers in cells may be as small as on a laptop where there is no room for larger ones.
+    With words for a hall, numbers in cells may be as small as on a laptop where there is no room for larger ones, and
+    presented on a phone on its side as small as can be read there.
     """
     look = charts.LIGHT if chosen_look().light else _theme_around()
-    return dataclasses.replace(look, number_size=least_number()) if chosen_look().large else look
+    small = chosen_look().large or presented_low()
+    return dataclasses.replace(look, number_size=least_number()) if small else look
 
 
 def _theme_around():
@@ -659,6 +663,13 @@ def page_draw(chart, key=None, *, on_select="ignore"):
     dict
         As `attn.charts.specification` returns it.
     """
+    spec = _finished(chart)
+    _show(spec, key, on_select)
+    return spec
+
+
+def _finished(chart):
+    """Return the specification of a chart as it is drawn here."""
     room = page_width()
 
     def finish(drawn):
@@ -666,9 +677,27 @@ def page_draw(chart, key=None, *, on_select="ignore"):
         return charts.enlarged(spec, page_enlargement())
 
     kept = isinstance(chart, functools.partial)
-    spec = finished_once(chart, (*window_measures(), room, page_theme()), finish) if kept else finish(chart)
+    return finished_once(chart, (*window_measures(), room, page_theme()), finish) if kept else finish(chart)
+
+
+def _show(spec, key, on_select):
+    """Show a finished chart."""
     st.vega_lite_chart(dict(spec), theme=None, width="content", key=key, on_select=on_select)
-    return spec
+
+
+def _line_of(spec, line):
+    """Return the line that stands with a presented figure, which says so where its cells have lost their numbers.
+
+    A map of layers and heads, whose rows are counted and have no names, never has any.
+    """
+    if not presented_low():
+        return line
+    tables = [table for table in spec.get("datasets", {}).values() if 0 < table.num_rows <= MOST_NUMBERS]
+    cells = [table for table in tables if {"shade", "down"} <= set(table.column_names)]
+    named = any(not table["down"][0].as_py().isdigit() for table in cells)
+    if not named or any("ink" in table.column_names for table in tables):
+        return line
+    return f"{line}{' · ' * bool(line)}No room for numbers: the page has them as a table"
 
 
 def page_figure(chart, key, *, tables=None, on_pick=None, codes=None, above=None, line=""):
@@ -698,14 +727,16 @@ def page_figure(chart, key, *, tables=None, on_pick=None, codes=None, above=None
         return
     if above:
         above()
-    present_line(key, line)
     on_select = "ignore" if on_pick is None else _picker(key, on_pick)
     if embedded_figure():
         if place := place_alone(key):
             with place:
                 page_draw(chart, key, on_select=on_select)
         return
-    figure_menu(page_draw(chart, key, on_select=on_select), key, tables, codes)
+    spec = _finished(chart)
+    present_line(key, _line_of(spec, line))
+    _show(spec, key, on_select)
+    figure_menu(spec, key, tables, codes)
     if below := st.session_state.pop(_BELOW, None):
         below()
 

@@ -36,6 +36,9 @@ _PRESENTED = 1 / 60, 6  # pixels of words presented, a pixel of the window's hei
 _TITLE, _STORY = 0.15, 0.1  # of a presented window's height, for the title, and for a story's sentence
 _SHAPE = 2.25  # of the room that a presented figure has, across by down
 _EDGES = 0.065  # of its width
+# of a low window's height, for a presented plot, and pixels of the smallest numbers in it: the browser makes such a
+# figure so much smaller that these are seen at 11, which is the least that is read in a hand
+_SIDEWAYS = 0.49, 13
 _ABOVE = 235  # pixels above a page's first figure
 _ABOVE_LARGE, _ABOVE_LOW = 330, 190  # with words for a hall, and in a low window then
 _CONTROLS_LOW = 50  # pixels of a row of controls among them, which some pages have
@@ -380,9 +383,17 @@ def page_enlargement():
     return max(_LARGE, natural * _LARGE / _LARGER) if chosen_look().large else natural
 
 
+def presented_low():
+    """Return whether a figure is presented in a window as low as that of a phone on its side."""
+    return _filled() and _height() < _SMALL["low"]
+
+
 def least_number():
-    """Return the pixels of the smallest numbers in cells that are read on a laptop, before figures are enlarged."""
-    return _WORDS / page_enlargement()
+    """Return the pixels of the smallest numbers in cells that are read, before figures are enlarged.
+
+    It is as on a laptop, or as on a phone on its side where one presents.
+    """
+    return _SIDEWAYS[1] if presented_low() else _WORDS / page_enlargement()
 
 
 def page_width():
@@ -483,6 +494,8 @@ def page_tallest(controls=0, most=None):
     most : float, optional
         By default 440 on a laptop, and up to 600 in a wider window.
     """
+    if presented_low():
+        return int(_SIDEWAYS[0] * _height())
     if _filled():
         words = _TITLE + _STORY * bool(chosen_look().story)
         return int(max(_LEAST_TALL, _height() * (1 - words) / page_enlargement() - _AROUND))
