@@ -78,9 +78,10 @@ if result.empty_rows:
             "jax.nn.dot_product_attention and the Attention of keras put a large negative number in place of −∞, so "
             "that such a row gets the mean of all values."
         )
-codes = partial(masks_page_code, setup, result, ui.page_width(), ui.page_tallest())
+tallest = ui.page_tallest(count=len(labels))
+codes = partial(masks_page_code, setup, result, ui.page_width(), tallest)
 ui.page_figure(
-    partial(masks_page_picture, attention, labels, hidden, theme, ui.page_width(), ui.page_tallest()),
+    partial(masks_page_picture, attention, labels, hidden, theme, ui.page_width(), tallest),
     f"masks.picture.{len(page.get('painted'))}.{page.get('mask')}",  # a picture just painted has nothing chosen
     on_pick=lambda row, column: paint_mask(page, row, column, len(tokens)),
     tables={

@@ -83,8 +83,8 @@ with more:
     )
 
 setup = page.commit()
-theme, width, tallest = ui.page_theme(), ui.page_width(), ui.page_tallest(20)
 result = compute_pretrained_page(setup, loaded, layer)
+theme, width, tallest = ui.page_theme(), ui.page_width(), ui.page_tallest(20, count=max(result.own.shape))
 unbroken = pretrained_page_differences(setup, chosen, len(recording.layers))
 head = setup.head - 1
 page.tell(gap=result.largest)

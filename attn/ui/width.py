@@ -484,7 +484,7 @@ def page_layers_map_size(shape, size, beside=60):
     return int(max(row, min((page_width() - beside) / heads, _HEAD))) * heads, row * layers
 
 
-def page_tallest(controls=0, most=None):
+def page_tallest(controls=0, most=None, count=0):
     """Return how many pixels high a plot of a page's first figure may be, so that the figure ends within the window.
 
     Parameters
@@ -493,6 +493,9 @@ def page_tallest(controls=0, most=None):
         Pixels of what stands above the figure beyond a title and a few lines, or in it, before all is enlarged.
     most : float, optional
         By default 440 on a laptop, and up to 600 in a wider window.
+    count : int, default 0
+        Cells along the longer side of the largest matrix. One that a phone on its side does not show whole with cells
+        for a finger is as high as upright, and scrolled.
     """
     if presented_low():
         return int(_SIDEWAYS[0] * _height())
@@ -502,6 +505,7 @@ def page_tallest(controls=0, most=None):
     most = max(440, min(600, 0.35 * page_width())) if most is None else most
     if page_held():
         low = _height() - _AROUND_HELD if _height() < _SMALL["low"] else most
+        low = most if count and touched_cell(0, count) * count > low else low
         return int(max(_LEAST_TALL, min(most, low)))
     above = _ABOVE_LOW if window_low_for_hall() else _ABOVE_LARGE if chosen_look().large else _ABOVE
     room = (_height() - above - _card()) / page_enlargement() - controls - _AROUND

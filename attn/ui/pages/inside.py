@@ -467,8 +467,8 @@ def inside_reading(setup, tables, layer, level):
     metric, own = METRICS[setup.metric], float(tables[setup.metric][setup.layer - 1, setup.head - 1])
     there = f", which has {number(own)} there" * bool(np.isfinite(own))
     told = (
-        "Trained heads specialise: one looks at the word before, another at the first token. Every cell of the map is "
-        f"one head, and its colour says {small(metric.words)} In view is layer {setup.layer}, head {setup.head}"
+        "Trained heads specialise: one looks at the word before, another at the first token. Each cell is a head, and "
+        f"its colour says {small(metric.words)} In view is layer {setup.layer}, head {setup.head}"
         f"{there}. On average over all tokens that look: **{as_text(kind.label)}**, {as_text(kind.reason)} Choose a "
         "cell to look into another."
     )

@@ -216,12 +216,15 @@ def encoder_block_picture(result, theme):
     drawn, limit = [], result.limit
     for part in encoder_block_parts(result, result.setup.stage):
         drawn.append(part if isinstance(part, str) else _panel(result, limit, *part))
-    return charts.panels(theme, page_width(), *drawn, tallest=_tallest(result.setup))
+    return charts.panels(theme, page_width(), *drawn, tallest=_tallest(result))
 
 
-def _tallest(setup):
+def _tallest(result):
     """Return how many pixels high a matrix may be: more is said above the first stage."""
-    return page_tallest(20 if setup.stage == "input" else 0, most=480)
+    stage = result.setup.stage
+    parts = [part for part in encoder_block_parts(result, stage) if not isinstance(part, str)]
+    most = max(max(values.shape) for values, _ in parts)
+    return page_tallest(20 if stage == "input" else 0, most=480, count=most)
 
 
 def _panel(result, limit, values, title):
@@ -483,7 +486,7 @@ def encoder_block_code(result):
         (
             "labels, dimensions = charts.token_labels(words), charts.counted(d_model)",
             'shared = dict(kind="signed", axes=("token", "dimension"), scale=scale)',
-            f"picture = charts.panels(\n    theme, room,\n{drawn}    tallest={_tallest(setup)},\n)",
+            f"picture = charts.panels(\n    theme, room,\n{drawn}    tallest={_tallest(result)},\n)",
             'charts.save(picture, "block.svg")',
         ),
     )

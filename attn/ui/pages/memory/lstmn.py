@@ -96,7 +96,7 @@ def memory_lstmn_tab(state, setup):
     hidden = np.triu(np.ones((len(words),) * 2, dtype=bool))
     codes = partial(_looking_back_code, setup, words)
     page_figure(
-        _picture(steps, labels, hidden, page_theme(), page_width(), page_tallest(85)),
+        _picture(steps, labels, hidden, page_theme(), page_width(), page_tallest(85, count=len(words))),
         "memory.looking_back",
         tables={"weights": lambda: charts.csv(steps.weights, labels, labels, hidden)},
         codes=codes,
@@ -164,7 +164,7 @@ def _looking_back_code(setup, words):
         {"words": list(words), "seed": setup.seed, "focus": setup.focus},
         (("x, cell, looks", _cell_of), ("steps", _look_back)),
         ("print(steps.weights.round(4))\nprint(steps.state.round(4))",),
-        {"theme": LIGHT, "room": round(page_width()), "tallest": page_tallest(85)},
+        {"theme": LIGHT, "room": round(page_width()), "tallest": page_tallest(85, count=len(words))},
         (
             "labels, hidden = charts.token_labels(words), np.triu(np.ones((len(words), len(words)), dtype=bool))",
             ("picture", _picture),

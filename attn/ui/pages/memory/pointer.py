@@ -112,7 +112,9 @@ def memory_pointer_tab(state, setup):
     )
     codes = partial(_pointing_code, numbers, setup.leave_out)
     page_figure(
-        _picture(pointed, rows, columns, setup.leave_out, page_theme(), page_width(), page_tallest(85)),
+        _picture(
+            pointed, rows, columns, setup.leave_out, page_theme(), page_width(), page_tallest(85, count=len(numbers))
+        ),
         "memory.pointing",
         tables={
             "weights": lambda: charts.csv(pointed.weights, rows, columns),
@@ -185,7 +187,7 @@ def _pointing_code(numbers, leave_out):
             "print([numbers[at] for at in pointed.order])\n"
             "print(pointed.scores.round(4))\nprint(pointed.weights.round(4))",
         ),
-        {"theme": LIGHT, "room": round(page_width()), "tallest": page_tallest(85)},
+        {"theme": LIGHT, "room": round(page_width()), "tallest": page_tallest(85, count=len(numbers))},
         (("rows, columns", _names_of), ("picture", _picture), 'charts.save(picture, "pointing.svg")'),
     )
 

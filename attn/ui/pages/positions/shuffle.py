@@ -205,8 +205,8 @@ def shuffle_picture(result, theme):
     names = result.labels, result.shuffled_labels
     legend = not window_low_for_hall()
     return _picture(
-        result.written, result.shuffled, result.difference, result.hidden, *names, theme, page_width(), page_tallest(),
-        legend,
+        result.written, result.shuffled, result.difference, result.hidden, *names, theme, page_width(),
+        page_tallest(count=len(result.tokens)), legend,
     )  # fmt: skip
 
 
@@ -350,7 +350,8 @@ def shuffle_code(setup, result):
         },
         (("written, shuffled, difference", _in_both_orders),),
         ("print(written.weights.round(4))\nprint(shuffled.weights.round(4))\nprint(difference.round(4))",),
-        {"theme": LIGHT, "room": round(page_width()), "tallest": page_tallest(), "legend": not window_low_for_hall()},
+        {"theme": LIGHT, "room": round(page_width()), "tallest": page_tallest(count=n)}
+        | {"legend": not window_low_for_hall()},
         (
             "labels, others = charts.token_labels(tokens), charts.token_labels([tokens[at] for at in order])",
             "hidden = np.isneginf(written.masked_scores)",
