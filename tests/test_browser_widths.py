@@ -1,6 +1,7 @@
 """Every page on screens from a phone to a hall's: nothing of it is cut off, too small to touch or too small to read."""
 
 import contextlib
+import re
 from typing import NamedTuple
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -219,6 +220,7 @@ def test_a_map_wider_than_a_phone_keeps_the_names_of_its_rows_in_sight(visit):  
     visit.page.set_viewport_size({"width": 390, "height": 844})
     page = visit.go("heads")
     frame = page.locator(FIGURE).last
+    expect(frame).to_have_attribute("data-chosen", re.compile(".+"))  # it was scrolled to what is chosen
     frame.evaluate("frame => { frame.scrollLeft = 0; }")
     expect(frame).to_have_attribute("data-cut", "right")
     names = frame.locator(".pinned text")
