@@ -114,7 +114,7 @@ head = min(setup.head, num_heads) - 1
 scale, grouped = colour_scale_of(setup.colour, steps.weights), not ui.window_low_for_hall()
 if num_kv_heads == num_heads and chosen_look().present:  # no head shares, and the maps need the room
     grouped = False
-tallest = ui.page_tallest(110 if grouped else 20)
+tallest = ui.page_tallest(135 if grouped else 20)
 
 
 def trained_heads_links():

@@ -84,7 +84,7 @@ with more:
 
 setup = page.commit()
 result = compute_pretrained_page(setup, loaded, layer)
-theme, width, tallest = ui.page_theme(), ui.page_width(), ui.page_tallest(20, count=max(result.own.shape))
+theme, width, tallest = ui.page_theme(), ui.page_width(), ui.page_tallest(35, count=max(result.own.shape))
 unbroken = pretrained_page_differences(setup, chosen, len(recording.layers))
 head = setup.head - 1
 page.tell(gap=result.largest)

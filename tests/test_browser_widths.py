@@ -412,11 +412,11 @@ def test_without_a_pointer_the_sign_that_closes_the_menu_is_always_seen(server, 
 def test_on_a_phone_a_finger_finds_each_step_and_the_title_is_the_largest(server, chromium):
     with looking(chromium, 390, 844, touched=True) as page:
         size = "one => parseFloat(getComputedStyle(one).fontSize)"
-        for name, sliders in (("", 2), ("cost", 2)):
+        for name, wide in (("", 358), ("cost", 324)):  # on Cost they are folded away, in a frame
             page.goto(f"{server}/{name}")
             settled(page)
             found = page.get_by_test_id("stMain").get_by_test_id("stSlider")
-            assert [found.nth(at).bounding_box()["width"] for at in range(sliders)] == [358] * sliders
+            assert [found.nth(at).bounding_box()["width"] for at in range(2)] == [wide] * 2
             headings = page.get_by_test_id("stMain").get_by_role("heading", level=2)
             assert headings.first.evaluate(size) < page.get_by_role("heading", level=1).evaluate(size)
 
