@@ -115,18 +115,26 @@ def numpy_list(name, items):
 
 
 def numpy_text(name, text):
-    """Return the line that gives a name its text, a long one in pieces.
+    """Return the line that gives a name its text, a long one in pieces that end between words.
 
     Examples
     --------
     >>> print(numpy_text("text", "Eat dessert first."))
     text = "Eat dessert first."
+    >>> print(numpy_text("text", "Life is short, so eat dessert first, and then whatever else there may be."))
+    text = (
+        "Life is short, so eat dessert first, and then whatever else "
+        "there may be."
+    )
     """
     line = f"{name} = {numpy_literal(text)}"
     if len(line) <= WIDEST:
         return line
-    room = WIDEST - 8
-    pieces = (numpy_literal(text[start : start + room]) for start in range(0, len(text), room))
+    room, pieces = WIDEST - 8, []
+    while text:
+        end = len(text) if len(text) <= room else text.rfind(" ", 0, room) + 1 or room
+        pieces.append(numpy_literal(text[:end]))
+        text = text[end:]
     return f"{name} = (\n" + "".join(f"    {piece}\n" for piece in pieces) + ")"
 
 

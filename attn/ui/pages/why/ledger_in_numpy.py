@@ -205,7 +205,8 @@ def ledger_numpy_code(reading, layer, head, query, key, against):
     others = numpy_list("against", [] if against is None else against)
     chosen = Paragraph(
         "The chosen cell: code counts from 0, what it prints from 1",
-        f"layer, head = {layer}, {head}\nquery, key = {query}, {key}\n{others}",
+        f"layer, head = {layer}, {head}  # {layer + 1} and {head + 1} on the page\n"
+        f"query, key = {query}, {key}  # {query + 1} and {key + 1} on the page\n{others}",
     )
     return lambda: numpy_code(
         *steps(reading, chosen, layer),

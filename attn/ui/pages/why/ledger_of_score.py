@@ -171,7 +171,10 @@ def _labels_in_words(reading, made, cell, most):
     if "type" in found:
         said.append("Segment: the numbers for which of two texts a token is in.")
     if "bias" in found:
-        said.append("Biases: what a layer adds to every token alike.")
+        said.append(
+            "Biases: what a layer's attention and norms add to every token alike; a feed-forward network's own are "
+            "counted with it."
+        )
     return " ".join(said)
 
 
@@ -338,20 +341,21 @@ def _account(reading, setup, made, attention, cell, against):
 
 
 def _by_layer(reading, setup, made, cell, against):
-    """Draw the whole account, the heads of each layer joined."""
+    """Draw the whole account, the heads of each layer joined, folded away."""
     joined = ledger.grouped(made)
-    st.markdown(
-        "All pairs at once, the heads of each layer joined: a row is a part of the query's token, a column one of the "
-        "key's. All cells together are the sum above."
-    )
     size = page_map_size(max(joined.table.shape), page_tallest(most=560), beside=130)
     rows, columns = ([ledger.group_label(part) for part in side] for side in (joined.query_parts, joined.key_parts))
-    page_figure(
-        functools.partial(ledger_map, joined, page_theme(), size),
-        "why.by_layer",
-        tables={"by_layer": lambda: charts.csv(joined.table, rows, columns)},
-        codes=lambda: _by_layer_code(reading, setup, cell, against, size),
-    )
+    with st.expander("All pairs in one map"):
+        st.markdown(
+            "The heads of each layer are joined: a row is a part of the query's token, a column one of the key's. All "
+            "cells together are the sum above."
+        )
+        page_figure(
+            functools.partial(ledger_map, joined, page_theme(), size),
+            "why.by_layer",
+            tables={"by_layer": lambda: charts.csv(joined.table, rows, columns)},
+            codes=lambda: _by_layer_code(reading, setup, cell, against, size),
+        )
 
 
 def _made(reading, setup, cell, against):

@@ -125,7 +125,8 @@ def _sentence(reading, lens, words, token):
     walked = " → ".join(f"**{as_text(word)}**" for word in path)
     if not reading.writes:
         return (
-            "Here each state is held against the embeddings of all words, by their cosine. "
+            "This is no logit lens: the model gives no logits of words. Each state is held against the embeddings of "
+            "all words, by their cosine. "
             f"**{as_text(reading.labels[token])}** goes through {walked}. The word nearest in the end is nearest for "
             f"the first time {where}{kept}. This model was not trained to say a word, so do not take the last ones for "
             "its opinion."

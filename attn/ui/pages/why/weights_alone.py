@@ -62,8 +62,7 @@ def weights_tab(state, reading):
         _bars(reading, asked, matched, "Looked at from here: its best matches", "why.matched", "score")
     with right:
         _bars(reading, asked, written, "Written where it looks here", "why.written", "strength")
-    left, right = page_columns([1, 1], figures=True)
-    with left:
+    with st.expander("Which heads copy: the score of every head"):
         page_figure(
             functools.partial(
                 copying_map, copying, page_theme(), half_map_size(*copying.shape),
@@ -83,8 +82,7 @@ def weights_tab(state, reading):
             f"matrices”. Embeddings are normalised as the model does; {norms_behind(reading.model)}, and "
             f"{places_left_out(reading.model)}."
         )
-    with right:
-        _cloud(state, reading, setup, layer, head)
+    _cloud(state, reading, setup, layer, head)
     why_method(weights_method(reading.model, layer), "elhage", "yeh")
     why_code(state, lambda: _weights_code(asked, copying.shape))
 
@@ -243,8 +241,9 @@ def _sentence(reading, setup, id, matched, written, copying):
         kind = "partly positive and partly negative"
     place = 1 + int(np.count_nonzero(written > written[id]))
     return (
-        f"No text is needed here. If states were embeddings alone, layer {setup.layer} head {setup.head} would look "
-        f"from **{word}** at {best}. Where it looks at **{word}** it would write {said}; **{word}** itself is in place "
+        "Only the last figure reads your text. "
+        f"If states were embeddings alone, layer {setup.layer} head {setup.head} would look from **{word}** at {best}. "
+        f"Where it looks at **{word}** it would write {said}; **{word}** itself is in place "
         f"{place:,} of {written.size:,}. Its copying score is {number(float(score))}, from −1 to 1: its eigenvalues "
         f"are {kind}. In later layers states have moved far from embeddings, so there this says less."
     )

@@ -52,12 +52,13 @@ def spoke_tab(state, reading):
         said = _said_of_state(reading, made, token, real)
     page_reading(said, FORMULA if reading.writes else OF_STATE, terms=("logit", "residual"))
     setup, grid = state.choices(), shares_by_head(made, reading.model)
+    scale = share_name(made, _whole(words))
     left, right = page_columns([1, 1], figures=True)
     with left:
         page_figure(
             functools.partial(
                 spoke_map, grid, page_theme(), half_map_size(*grid.shape),
-                (state.get("layer") - 1, state.get("head") - 1),
+                (state.get("layer") - 1, state.get("head") - 1), scale,
             ),
             "why.spoke",
             on_pick=lambda row, column: _open(state, row, column, grid.shape[1] - 1),
@@ -69,7 +70,7 @@ def spoke_tab(state, reading):
         labels = spoke_labels(made, token, _MOST_BARS, reading.labels, reading.passed)
         width = int(page_share(0.5, column=True) - max(map(label_pixels, labels)) - 40)
         page_figure(
-            functools.partial(spoke_bars, shares, labels, page_theme(), width), "why.spoke_bars",
+            functools.partial(spoke_bars, shares, labels, page_theme(), width, scale), "why.spoke_bars",
             tables={"strongest": lambda: charts.csv(shares[:, None], labels, ["share"])},
             codes=lambda: _bars_code(reading, token, words, width),
         )  # fmt: skip
@@ -119,21 +120,31 @@ def _rows_and_columns(grid):
     return charts.counted(len(grid)), [*charts.counted(grid.shape[1] - 1), "ff"]
 
 
-def spoke_map(grid, theme, size, selected):
+def _whole(words):
+    """Return what all shares add up to, in a word."""
+    return "difference" if words else "length"
+
+
+def share_name(made, whole):
+    """Return what a share is a part of, with how much that is."""
+    return f"part of the {whole} {number(made.total)}"
+
+
+def spoke_map(grid, theme, size, selected, scale):
     """Draw the shares of heads and feed-forward networks."""
     picture = charts.heatmap(
         grid, *_rows_and_columns(grid), theme, kind="signed", title="Heads and feed-forward networks (ff)", size=size,
-        axes=("layer", "head"), scale=charts.Scale(name="share"), pick=charts.Pick("part", selected),
+        axes=("layer", "head"), scale=charts.Scale(name=scale), pick=charts.Pick("part", selected),
         style=charts.Style(numbers=False),
     )  # fmt: skip
     return charts.beside(picture)
 
 
-def spoke_bars(shares, labels, theme, width):
+def spoke_bars(shares, labels, theme, width, scale):
     """Draw the parts that spoke most as bars around 0."""
     picture = charts.bars(
         shares, labels, theme, kind="signed", title="Who spoke most, for or against", width=width,
-        scale=charts.Scale(name="share"),
+        scale=charts.Scale(name=scale),
     )  # fmt: skip
     return charts.beside(picture)
 
@@ -216,7 +227,8 @@ def _bars_code(reading, token, words, width):
     return page_codes(
         None, settings | {"most": _MOST_BARS}, (*steps, ("shares", strongest_shares), ("labels", spoke_labels)),
         ('for label, share in zip(labels, shares):\n    print(f"{share:9.4f}  {label}")', said),
-        {"theme": LIGHT, "width": width}, (("picture", spoke_bars), _SAVED, said),
+        {"theme": LIGHT, "width": width, "whole": _whole(words)},
+        (("scale", share_name), ("picture", spoke_bars), _SAVED, said),
     )  # fmt: skip
 
 
@@ -226,6 +238,6 @@ def _spoke_code(reading, setup, token, words, shape):
     selected = Source(f"{(setup.layer - 1, setup.head - 1)}  # layer and head with a frame, from 0")
     return page_codes(
         None, settings, (*steps, ("grid", shares_by_head)), ("print(grid.round(4))", said),
-        {"theme": LIGHT, "size": half_map_size(*shape), "selected": selected},
-        (("picture", spoke_map), _SAVED, said),
+        {"theme": LIGHT, "size": half_map_size(*shape), "selected": selected, "whole": _whole(words)},
+        (("scale", share_name), ("picture", spoke_map), _SAVED, said),
     )  # fmt: skip
