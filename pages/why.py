@@ -6,6 +6,7 @@ from attn import pretrained, ui
 from attn.ui.controls.model_and_text import model_refused
 from attn.ui.pages.why.ledger_of_score import ledger_tab
 from attn.ui.pages.why.logit_lens import lens_tab
+from attn.ui.pages.why.other_text import why_other_text
 from attn.ui.pages.why.put_it_there import patch_tab
 from attn.ui.pages.why.setup import (
     TABS,
@@ -28,6 +29,7 @@ try:
 except pretrained.ModelError as error:
     model_refused(page, error)
 why_look_somewhere(page, reading)
+why_other_text(page, reading)
 with st.sidebar:
     why_head_controls(page, reading)
 

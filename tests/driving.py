@@ -64,7 +64,7 @@ def offered_codes(monkeypatch):
     """Return a dictionary to which each figure is added that a page draws from now on: key -> figure and its codes."""
     found = {}
 
-    def offer(spec, key, tables=None, codes=None):
+    def offer(spec, key, tables=None, codes=None, *_):
         found[key] = json.loads(json.dumps(spec, default=pa.Table.to_pylist)), codes
 
     monkeypatch.setattr(page_module, "figure_menu", offer)

@@ -194,7 +194,7 @@ def codes_of(page, params, monkeypatch):
     drawn = []
     drawn_figures(monkeypatch)
 
-    def offer(spec, key, tables=None, codes=None):
+    def offer(spec, key, tables=None, codes=None, *_):
         if codes:
             drawn.append(json.loads(json.dumps(spec, default=pa.Table.to_pylist)))
 

@@ -199,6 +199,22 @@ def test_a_file_says_that_the_weights_of_its_model_were_rounded(model, note):
         assert json.loads(held["settings"].item()).get("weights", "") == note
 
 
+def test_files_of_a_patch_say_what_was_measured(monkeypatch):
+    figure = gathered(monkeypatch, "why", tab="patch")["why.patch"]
+    version = figure.stem.rsplit("_", 1)[1]
+    assert figure.stem == (f"why_patch_residual_The-animal-didn-t-cross_tired.-for-wide._all-MiniLM-L6-v2_{version}")
+    assert not {"Layer", "Head", "Sentence"} & figure.about.keys()
+    facts = json.loads(figure.about["Settings"])["measured"]
+    tired, wide = (f"The animal didn't cross the street because it was too {word}." for word in ("tired", "wide"))
+    assert (facts["run"], facts["step_taken_from"], facts["direction"]) == (wide, tired, "denoising")
+    assert (facts["state_of"], facts["run_measures"]) == ("11 it", 0)
+    assert facts["step_taken_from_measures"] == pytest.approx(1)
+    with np.load(io.BytesIO(take_away.figure_npz(figure))) as held:
+        first = held["shares"][0]
+        assert np.isnan(first).tolist() == held["shares.hidden"][0].tolist() == [at != 13 for at in range(16)]
+        assert dict(zip(held["measured.rows"], held["measured"][:, 0], strict=True))["step"] == "residual"
+
+
 def test_a_bundle_keeps_a_text_too_long_for_a_link(monkeypatch):
     text = "every word of it " * 300
     figures = gathered(monkeypatch, "masks", source="random", text=text)

@@ -232,7 +232,7 @@ def test_a_long_text_is_cut_and_the_page_says_so():
 @needs_smollm2
 def test_the_end_of_another_text_is_cut_and_the_page_says_so():
     words = " ".join(f"word{at}" for at in range(30))
-    app = check(opened("why", tab="patch", model=smollm2.NAME, text="A word", second=f"A {words} end"))
+    app = check(opened("why", tab="patch", model=smollm2.NAME, text="A word", second=f"A {words} end"), charts=0)
     (told,) = [warning.value for warning in app.warning]
     read = language_model.read(language_model.load(smollm2.NAME), f"A {words} end", max_tokens=MOST_TOKENS)
     assert told.startswith(f"Of the other text this page reads the first {MOST_TOKENS} of {read.truncated_from} tokens")
@@ -278,8 +278,35 @@ def test_what_comes_along_is_what_the_core_measures(passed, step):
         assert share > 0.5  # from layer 4 on the word "it" carries most of what "tired" or "wide" means
 
 
+def test_the_account_says_where_biases_of_a_feed_forward_network_are(passed):
+    model, read = passed
+    told = "\n".join(said(check(opened("why", bars_of="kind"))))
+    assert "attention and norms add to every token alike; a feed-forward network's own are counted with it." in told
+    parts = ledger.state_parts(model, read, 1, 10)
+    made = dict(zip(parts.names, parts.vectors, strict=True))[Part("feed_forward", 0)]
+    block, norm = read.blocks[0], model.layers[0].feed_forward_norm
+    scale = np.sqrt((block.attended + block.feed_forward_output)[10].var() + model.epsilon)
+    own = block.feed_forward_output[10]  # with its output biases
+    np.testing.assert_allclose(made, (own - own.mean()) / scale * norm.gain, atol=1e-5)
+
+
+def test_a_legend_says_of_which_length_a_share_is_a_part(passed):
+    _, read = passed
+    length = number(float(np.linalg.norm(read.output[10].astype(float))))
+    drawn = words_of(specs(check(opened("why", tab="spoke")))[0])  # of the query in view
+    assert f"part of the length {length}" in drawn
+
+
+@pytest.mark.parametrize("tab", ["spoke", "lens"])
+def test_the_query_one_came_with_stays_chosen(tab):
+    app = check(opened("why", tab=tab, text=BANK, layer="3", head="5", cell="6.2"))
+    at = app.selectbox(key="why.after")
+    assert (at.value, at.options[0]) == (0, "the query in view, 6 river")
+    assert any("**6 river**" in each for each in said(app))
+
+
 def test_texts_that_are_the_same_have_nothing_to_carry():
-    app = check(opened("why", tab="patch", second=DEFAULT_TEXT))
+    app = check(opened("why", tab="patch", second=DEFAULT_TEXT), charts=0)
     assert [info.value for info in app.info] == ["The two texts must differ: change a word of one."]
 
 
@@ -523,10 +550,57 @@ def test_the_capital_is_said_by_a_head_that_copies_the_country():
     (told,) = [each for each in said(app) if each.startswith("After **5 ␣is**")]
     assert "the logit of **␣Paris** is 6.95 above that of **␣Madrid**" in told
     assert "layer 24 head 5, which looks most at **4 ␣France**" in told
-    app = check(opened("why", link, tab="patch"))
+    app = check(opened("why", link, tab="patch"), charts=0)  # no grey map before there is anything to draw
     (begin,) = [button for button in app.button if button.label == "Begin"]
     assert begin.key == "why.patch.begin"
+    (told,) = [each for each in said(app) if "is run again and again" in each]
+    assert told.startswith(
+        "“The capital of Spain is” is run again and again, each time with one step taken from the run of “The capital "
+        "of France is”. What is measured is how far **␣Paris** is above **␣Madrid**. As it is, the first text goes on "
+        "with **␣Madrid** and measures −3.99; the second goes on with **␣Paris** and measures 6.95."
+    )
+    assert not [each for each in app.slider if each.key in ("why.layer", "why.head")]
     check(opened("why", link, tab="lens"))
+
+
+def test_the_other_text_is_the_visitors_own_with_one_word_changed_until_one_is_typed():
+    own = "I love you"
+    app = check(opened("why", tab="patch", text=own))
+    boxes = {box.label: box for box in app.text_area}
+    assert boxes["Take the step from this text"].value == boxes["Text"].value == own
+    assert boxes["Run this text"].value == "I hate you" == app.query_params["second"]
+    ids = [bert.encode(bert.load(), text).passed.ids for text in (own, "I hate you")]
+    assert np.flatnonzero(ids[0] != ids[1]).tolist() == [2]
+    assert all("animal" not in each for each in said(app))
+    (told,) = [each for each in said(app) if "is run again and again" in each]
+    row = app.session_state["why.cell"][0]
+    states = [bert.encode(bert.load(), text).passed.output[row].astype(float) for text in (own, "I hate you")]
+    assert f"The two states are {number(float(np.linalg.norm(states[1] - states[0])))} apart." in told
+    app.text_area(key="why.text.shown").set_value("She ran home").run()
+    assert app.text_area(key="why.text").value == "She ran home"
+    made = check(app).text_area(key="why.second").value
+    assert made.startswith("She ")
+    assert made != "She ran home"
+    app.text_area(key="why.second").set_value("He ran home").run()
+    app.text_area(key="why.text").set_value("They ran home").run()
+    assert check(app).text_area(key="why.second").value == "He ran home"
+    app.text_area(key="why.text").set_value(DEFAULT_TEXT).run()
+    app.text_area(key="why.second").set_value("").run()
+    assert check(app).text_area(key="why.second").value == SECOND_TEXT
+
+
+def test_an_own_text_names_no_other_in_the_link_before_one_is_read():
+    app = check(opened("why"))
+    app.text_area(key="why.text").set_value("I love you").run()
+    assert "second" not in check(app).query_params
+    again = check(opened("why", tab="patch", text="I love you", second=SECOND_TEXT), charts=0)
+    assert again.text_area(key="why.second").value == SECOND_TEXT  # a link says what it says
+
+
+def test_the_boxes_of_a_patch_say_which_text_is_run():
+    app = check(opened("why", tab="patch", noising="1"))
+    boxes = {box.label: box.value for box in app.text_area}
+    assert (boxes["Run this text"], boxes["Take the step from this text"]) == (DEFAULT_TEXT, SECOND_TEXT)
 
 
 @needs_smollm2

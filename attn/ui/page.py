@@ -700,7 +700,7 @@ def _line_of(spec, line):
     return f"{line}{' · ' * bool(line)}No room for numbers: the page has them as a table"
 
 
-def page_figure(chart, key, *, tables=None, on_pick=None, codes=None, above=None, line=""):
+def page_figure(chart, key, *, tables=None, on_pick=None, codes=None, above=None, line="", measured=None):
     """Show a chart, and under it the menu of what can be taken away of it.
 
     Parameters
@@ -719,11 +719,15 @@ def page_figure(chart, key, *, tables=None, on_pick=None, codes=None, above=None
         Draws the controls and the words of this figure above it, also where a story's screen shows it first.
     line : str, optional
         Markdown that stands with it where it is presented: what was read or changed, and what came of it.
+    measured : attn.ui.take_away.Measured, optional
+        What files say of it instead of the page's layer, head and sentence.
     """
     if place := _taken_to_the_top(key):
         st.caption("This figure stands at the top of the page, under the card of the story.")
         with place:
-            page_figure(chart, key, tables=tables, on_pick=on_pick, codes=codes, above=above, line=line)
+            page_figure(
+                chart, key, tables=tables, on_pick=on_pick, codes=codes, above=above, line=line, measured=measured
+            )
         return
     if above:
         above()
@@ -736,7 +740,7 @@ def page_figure(chart, key, *, tables=None, on_pick=None, codes=None, above=None
     spec = _finished(chart)
     present_line(key, _line_of(spec, line))
     _show(spec, key, on_select)
-    figure_menu(spec, key, tables, codes)
+    figure_menu(spec, key, tables, codes, measured)
     if below := st.session_state.pop(_BELOW, None):
         below()
 

@@ -53,7 +53,14 @@ class Figure(NamedTuple):
     codes: object  # function that returns its `Codes`, or None
 
 
-def figure_menu(spec, key, tables=None, codes=None):
+class Measured(NamedTuple):
+    """What a figure measured, where the layer, the head and the sentence chosen on its page do not say it."""
+
+    named: tuple  # of str: what its files are named by
+    facts: dict  # name -> text or number
+
+
+def figure_menu(spec, key, tables=None, codes=None, measured=None):
     """Draw the menu "Take it away" of a figure: closed it is one element.
 
     Parameters
@@ -64,6 +71,7 @@ def figure_menu(spec, key, tables=None, codes=None):
         Of the figure.
     tables : dict of str to callable, optional
     codes : callable, optional
+    measured : Measured, optional
         As in `attn.ui.page.page_figure`.
     """
     menu = st.popover(
@@ -72,10 +80,10 @@ def figure_menu(spec, key, tables=None, codes=None):
     )  # fmt: skip
     if menu.open:
         with menu:
-            _draw_menu(spec, key, tables, codes)
+            _draw_menu(spec, key, tables, codes, measured)
 
 
-def gathered_figure(spec, key, tables=None, codes=None):
+def gathered_figure(spec, key, tables=None, codes=None, measured=None):
     """Return what files of a figure on the present page are made of; arguments as for `figure_menu`.
 
     Returns
@@ -83,8 +91,8 @@ def gathered_figure(spec, key, tables=None, codes=None):
     Figure
     """
     page, setup = figure_place()
-    about = figure_facts(page, key, setup, f"{st.context.url or ''}?{urlencode(_link(setup))}")
-    return Figure(charts.without_selection(spec), file_stem(page, key, setup), about, tables or {}, codes)
+    about = figure_facts(page, key, setup, f"{st.context.url or ''}?{urlencode(_link(setup))}", measured)
+    return Figure(charts.without_selection(spec), file_stem(page, key, setup, measured), about, tables or {}, codes)
 
 
 def _link(setup):
@@ -93,9 +101,9 @@ def _link(setup):
     return to_link(setup, whole=True)[0] | shown
 
 
-def _draw_menu(spec, key, tables, codes):
+def _draw_menu(spec, key, tables, codes, measured):
     """Draw what is in the open menu."""
-    figure = gathered_figure(spec, key, tables, codes)
+    figure = gathered_figure(spec, key, tables, codes, measured)
     about = figure.about
     st.html(_STYLE.replace("SCHEME", st.context.theme.type or "light"))
     st.caption("Link to this screen")
@@ -160,7 +168,7 @@ def _buttons(key, files, about):
             )  # fmt: skip
 
 
-def figure_facts(page, key, setup, link=""):
+def figure_facts(page, key, setup, link="", measured=None):
     """Return what a file says of its figure, by name.
 
     Parameters
@@ -172,6 +180,8 @@ def figure_facts(page, key, setup, link=""):
     setup
         What is chosen on the page.
     link : str
+    measured : Measured, optional
+        As in `attn.ui.page.page_figure`.
 
     Returns
     -------
@@ -180,36 +190,42 @@ def figure_facts(page, key, setup, link=""):
         for its file "Weights" says so, and so do the settings.
     """
     label = next(entry.label for entry in MENU if entry.page == page)
-    named = {_NAMED[name]: value for name, value in _named(setup).items()}
+    named = {_NAMED[name]: value for name, value in _named(setup, measured).items()}
     settings = {"page": page, "figure": key, "choices": to_link(setup, longest=_LONGEST_SETTINGS, whole=True)[0]}
     note = {"weights": told} if (told := weights_note(named.get("Model", ""))) else {}
     title = ", ".join([label, *(f"{word.lower()} {named[word]}" for word in ("Layer", "Head") if word in named)])
+    if measured:
+        title, note = ", ".join([label, *measured.named]), note | {"measured": measured.facts}
     return {
         "Title": f"{title}: {named['Sentence']}" if "Sentence" in named else title,
         "Software": f"Attention Lab {__version__}",
         "Page": label,
         "Figure": key,
         **named,
-        **{capital(name): text for name, text in note.items()},
+        **{capital(name): text for name, text in note.items() if isinstance(text, str)},
         "Link": link,
         "Settings": json.dumps({"attention_lab": __version__} | settings | note, ensure_ascii=False),
     }
 
 
-def file_stem(page, key, setup):
-    """Return the name of a figure's files without ending: page, figure, model, layer, head, sentence, version."""
-    parts = [page, *(part for part in key.split(".") if part != page)]
-    for name, value in _named(setup).items():
+def file_stem(page, key, setup, measured=None):
+    """Return the name of a figure's files without ending: page, figure, model, layer, head, sentence, version.
+
+    Of a figure that says itself what it measured that stands in place of layer, head and sentence, before the model.
+    """
+    parts = [page, *(part for part in key.split(".") if part != page), *(measured.named if measured else ())]
+    for name, value in _named(setup, measured).items():
         value = value.rsplit("/", 1)[-1] if name == "model" else value[:_WORDS]
         short = re.sub(r"[^\w.]+", "-", value).strip("-.")
         parts.append(short if name in ("model", "text") else f"{name}-{short}")
     return "_".join(filter(None, [*(re.sub(r"[^\w.-]+", "-", part).strip("-") for part in parts), __version__]))
 
 
-def _named(setup):
+def _named(setup, measured=None):
     """Return the choices that files name, as far as a page has them; its `about` says what a choice does not."""
     said = {name: getattr(setup, name, "") for name in _NAMED} | getattr(setup, "about", {})
-    return {name: str(said[name]) for name in _NAMED if said[name] != ""}
+    names = ("model",) if measured else _NAMED
+    return {name: str(said[name]) for name in names if said[name] != ""}
 
 
 def frame_code(address, shown, key, title):

@@ -12,6 +12,7 @@ from attn.models.head_weights import num_heads
 from attn.models.patching import Place
 from attn.pretrained.loading import smollm2
 from attn.ui.controls.model_and_text import suggested_models
+from attn.ui.controls.sentence import keep_own_sentence
 from attn.ui.jobs import Job, job_failure, running_job, watch_job
 from attn.ui.link import shortened
 from attn.ui.numpy_models import numpy_model_pass
@@ -29,20 +30,25 @@ from attn.ui.pages.why.setup import (
     why_say_if_cut,
     why_word_name,
     why_words,
+    why_writer_offer,
     word_name,
 )
+from attn.ui.settings import visitor_settings
 from attn.ui.shared_results import model_save
 from attn.ui.shown_code import LIGHT, Codes, shown_code
 from attn.ui.state import as_text
+from attn.ui.take_away import Measured
 from attn.ui.width import page_cell, page_share, page_tallest, page_width
 
 RUNNING = "why.patching"
 _BEGUN, _LAST = "why.patches.begun", "why.patch.last"  # what the session holds: maps half run, and the last whole one
 _FADED = "<style>.st-key-why_map_of_before { opacity: 0.45; }</style>"
 _QUOTED = 120  # characters of a text that a map is of
+_NAMED = 24  # characters of a text in the name of a file
 _MOST_LEGS = 3  # of the way of a difference that are said one by one
 _AT_ONCE = 10_000_000_000  # products of a map that is made without being asked for: some two seconds
 _KEPT = 16  # maps of a session
+_ROLES = "Run this text", "Take the step from this text"
 _SHARES = (0.58, 0.42)  # of the page, for the map and for its controls
 _NAMES, _ROW, _MOST_CELL = 70, 16, 44  # pixels left of a map, of a layer at least, and of a place at most
 FORMULA = r"\frac{m_{\mathrm{patched}} - m_{\mathrm{run}}}{m_{\mathrm{source}} - m_{\mathrm{run}}}"
@@ -58,6 +64,7 @@ PRESETS = {
 
 def patch_tab(state, reading):
     """Draw the map of what came along, and beside it the choice of the two texts and of what is put where."""
+    why_writer_offer(state, reading, "which step carries one next word rather than another")
     above = st.container()
     left, right = page_columns(_SHARES, figures=True)
     below = st.container()
@@ -70,13 +77,13 @@ def patch_tab(state, reading):
     with left:
         if told := _nothing_to_put(setup, run, source, measured):
             st.info(told)
-            _empty(run, setup)
+            _map_of_before()
             return
         measure = measure_of(run, source, words, measured)
         ends = measure(run.passed), measure(source.passed)
         if abs(ends[1] - ends[0]) < 1e-9:
             st.info("Both texts give the same, so there is no difference to follow.")
-            _empty(run, setup)
+            _map_of_before()
             return
         cone = reach_of(run.passed, source.passed, pairs, measured[0], setup.step)
         key = (setup.model, model_save(setup.model), run.text, source.text, setup.step, words, measured)
@@ -84,7 +91,7 @@ def patch_tab(state, reading):
 
 
 def _controls(state, reading):
-    """Draw the choice of the other text, of what is put where, and of a model that writes the word that is followed.
+    """Draw the choice of the two texts, of what is put where, and of a model that writes the word that is followed.
 
     Returns
     -------
@@ -94,26 +101,48 @@ def _controls(state, reading):
         Ids of the word that is followed and of its rival.
     """
     _presets(state)
-    st.text_area(
-        "Other text", key=state.key("second"), height=68, max_chars=2000,
-        help="A text that differs from the page's own in a word or two, best with as many tokens.",
-    )  # fmt: skip
-    if not state.get("second").strip():
-        state.adjust(second=reading.text)
+    texts = [_other_text_control, _own_text_control]
+    for draw, label in zip(texts[::-1] if state.get("noising") else texts, _ROLES, strict=True):
+        draw(state, label)
     other, words = _other_reading(state, reading), None
+    st.toggle(
+        "Swap the two texts", key=state.key("noising"),
+        help="Off: the other text is run, and steps of the page's own text are put into it: does the "
+        "answer to that one come back (denoising)? On: the page's own text is run, with steps of the other text: "
+        "is its answer lost (noising)?",
+    )  # fmt: skip
     st.selectbox(
         "Put there", STEP_NAMES, format_func=STEP_NAMES.get, key=state.key("step"),
         help="Which step of the one run is put into the other: by position, or for one head at all positions.",
     )  # fmt: skip
     if reading.writes:
         words = two_words_control(state, reading, reading.passed.logits[-1], other.passed.logits[-1])
-    st.toggle(
-        "Run the page's own text", key=state.key("noising"),
-        help="Off: the other text is run, and steps of the page's own text are put into it: does the "
-        "answer to that one come back (denoising)? On: the page's own text is run, with steps of the other text: "
-        "is its answer lost (noising)?",
-    )  # fmt: skip
     return other, words
+
+
+def _other_text_control(state, label):
+    """Draw the text beside the page's own."""
+    st.text_area(
+        label, key=state.key("second"), height=68, max_chars=visitor_settings().text_length,
+        help="The other text differs from the page's own in a word or two, best with as many tokens. Until you type "
+        "one, it is the page's own with one word changed for another that is near to it in the model's embedding. "
+        "Empty the box to begin again with that.",
+    )  # fmt: skip
+
+
+def _own_text_control(state, label):
+    """Draw the page's own text once more, where it is seen beside the other."""
+    widget = state.key("text.shown")
+    st.session_state[widget] = state.get("text")
+
+    def typed():
+        state.set(text=st.session_state[widget])
+        keep_own_sentence(state)
+
+    st.text_area(
+        label, key=widget, height=68, max_chars=visitor_settings().text_length, on_change=typed,
+        help="The page's own text: the same as among the controls of the page.",
+    )  # fmt: skip
 
 
 def _nothing_to_put(setup, run, source, measured):
@@ -254,7 +283,10 @@ def _figure(state, reading, run, source, setup, words, pairs, measure, ends, con
             _map_size(shape), name,
         )  # fmt: skip
 
+    asked = _asked(run, source, words, ends, key[-1])
     if key not in store:
+        with above:
+            page_reading(asked, FORMULA, terms=("residual",))
         _ask(run, source, setup, pairs, measure, places, key, store, lambda measured: drawn(measured)[1])
         return
     shares, picture = drawn(store[key])
@@ -262,21 +294,71 @@ def _figure(state, reading, run, source, setup, words, pairs, measure, ends, con
     about = f"{STEP_NAMES[setup.step]}, {texts}, both read by {run.name}"
     st.session_state[_LAST] = picture, about
     with above:
-        page_reading(
-            _sentence(run, source, setup, words, shares, ends, columns, key[-1][0]), FORMULA, terms=("residual",)
-        )
+        page_reading(f"{asked} {_most_in_words(setup, shares, columns)}", FORMULA, terms=("residual",))
     code = functools.partial(_patch_code, run, source, setup, words, key[-1][0], shares)
+    reached = np.ones(shape, bool) if cone is None else cone
+    out = None if reached.all() else ~reached
+    facts = _facts(run, source, setup, words, ends, key[-1])
     page_figure(
         picture,
         "why.patch",
         on_pick=lambda row, column: _open(state, cone, row, column * num_heads(run.model) // shape[1]),
-        tables={"shares": lambda: charts.csv(shares, charts.counted(shape[0]), columns)},
+        tables={
+            "shares": lambda: charts.csv(np.where(reached, shares, np.nan), charts.counted(shape[0]), columns, out),
+            "measured": lambda: charts.words_csv([[str(fact)] for fact in facts.values()], list(facts), ["value"]),
+        },
         codes=code,
+        measured=Measured(_named(run, source, setup, words), facts),
     )  # fmt: skip
     with below:
         st.caption(f"1 means that the whole difference comes along, 0 that nothing does. {_reach_in_words(run, setup)}")
         why_method(patch_method(run.writes), "zhang_patching", "meng")
         why_code(state, code)
+
+
+def _facts(run, source, setup, words, ends, measured):
+    """Return what files say was measured, by name."""
+    facts = {
+        "step": setup.step,
+        "run": run.text,
+        "step_taken_from": source.text,
+        "direction": "noising" if setup.noising else "denoising",
+        "model": run.name,
+    }
+    if words:
+        names = [word_name(run, id) for id in words]
+        says = [word_name(each, int(each.passed.logits[-1].argmax())) for each in (run, source)]
+        facts |= {
+            "measure": "logit of the word minus logit of its rival, after the last token",
+            **dict(zip(("word", "rival"), names, strict=True)),
+            **dict(zip(("word_id", "rival_id"), map(int, words), strict=True)),
+            **dict(zip(("run_says", "step_taken_from_says"), says, strict=True)),
+        }
+    else:
+        at, partner = measured
+        facts |= {
+            "measure": "how far a last state is along the straight line between its states in the two runs",
+            "state_of": run.labels[at],
+            "state_of_in_step_taken_from": source.labels[partner],
+        }
+    shares = "(measured - run_measures) / (step_taken_from_measures - run_measures)"
+    return facts | {"run_measures": ends[0], "step_taken_from_measures": ends[1], "shares": shares}
+
+
+def _named(run, source, setup, words):
+    """Return what a map is named by: the step, the text that is run, where the other differs, and the two words."""
+    texts = [each.text.split() for each in (run, source)]
+    same = _count_alike(*texts)
+    alike = _count_alike(*(text[same:][::-1] for text in texts))
+    differs = [shortened(" ".join(text[same : len(text) - alike]) or "nothing", _NAMED) for text in texts]
+    followed = [" over ".join(word_name(run, id).strip("␣ ") for id in words)] if words else []
+    return (setup.step, shortened(run.text, _NAMED), f"{differs[1]} for {differs[0]}", *followed)
+
+
+def _count_alike(words, others):
+    """Return how many words two texts begin with alike."""
+    differing = (at for at, (word, other) in enumerate(zip(words, others, strict=False)) if word != other)
+    return next(differing, min(len(words), len(others)))
 
 
 def _reach_in_words(run, setup):
@@ -331,7 +413,10 @@ def _ask(run, source, setup, pairs, measure, places, key, store, drawn):
     begun = st.session_state.setdefault(_BEGUN, {})
     job = running_job(RUNNING)
     if job is not None:
-        watch_job(RUNNING, "Runs with something put there", lambda: page_draw(drawn(begun.get(key, [])), "why.patch"))
+        watch_job(
+            RUNNING, "Runs with something put there",
+            lambda: page_draw(drawn(found), "why.patch") if (found := begun.get(key)) else None,
+        )  # fmt: skip
         return
     done = len(begun.get(key, ()))
     said = f"{done} of {len(places)} runs are done" if done else f"The map takes {len(places)} runs of the model"
@@ -346,7 +431,7 @@ def _ask(run, source, setup, pairs, measure, places, key, store, drawn):
     if done:
         page_draw(drawn(begun[key]), "why.patch")
     else:
-        _empty(run, setup)
+        _map_of_before()
 
 
 def _begin(run, source, setup, pairs, measure, places, key, store, begun):
@@ -368,24 +453,14 @@ def _begin(run, source, setup, pairs, measure, places, key, store, begun):
     st.session_state[RUNNING] = Job(work, about=key)
 
 
-def _empty(run, setup):
-    """Draw the map of before; where there was none, where something can be put."""
+def _map_of_before():
+    """Draw the map of before, where there was one, and say that it is not of what is chosen now."""
     if kept := st.session_state.get(_LAST):
         picture, about = kept
         st.markdown(f"**Not of these settings.** The map of before: {as_text(about)}.")
         st.html(_FADED)
         with st.container(key="why_map_of_before"):
             page_draw(picture, "why.patch")
-        return
-    columns = columns_of(run.model, setup.step, run.labels)
-    waiting = np.ones((len(run.model.layers), len(columns)), bool)
-    page_draw(
-        functools.partial(
-            patch_map, np.zeros(waiting.shape), columns, waiting, page_theme(), setup.step,
-            _map_size(waiting.shape), "not run yet", ": not run yet",
-        ),
-        "why.patch",
-    )  # fmt: skip
 
 
 def _open(state, cone, row, column):
@@ -401,11 +476,11 @@ def shares_by_place(got, places, shape, start, end):
     return shares
 
 
-def patch_map(shares, columns, hidden, theme, step, size, hidden_name="out of reach", told=""):
+def patch_map(shares, columns, hidden, theme, step, size, hidden_name="out of reach"):
     """Draw which share of the difference came along with what was put where."""
     axis = "head" if patching.STEPS[step] == "heads" else "position"
     picture = charts.heatmap(
-        shares, charts.counted(len(shares)), columns, theme, kind="signed", title=f"{STEP_NAMES[step]}{told}",
+        shares, charts.counted(len(shares)), columns, theme, kind="signed", title=STEP_NAMES[step],
         hidden=hidden, size=size, axes=("layer", axis),
         scale=charts.Scale(limit=max(1.0, float(abs(shares).max())), name="share of the difference"),
         pick=charts.Pick("place"), style=charts.Style(numbers=False, square=False, hidden_name=hidden_name),
@@ -413,19 +488,28 @@ def patch_map(shares, columns, hidden, theme, step, size, hidden_name="out of re
     return charts.beside(picture)
 
 
-def _sentence(run, source, setup, words, shares, ends, columns, measured):
-    """Say where the difference travels."""
-    row, column = np.unravel_index(int(np.abs(shares).argmax()), shares.shape)
+def _asked(run, source, words, ends, measured):
+    """Say which text is run with steps of which, what is measured, and what both measure as they are."""
+    told = (
+        f"“{as_text(run.text)}” is run again and again, each time with one step taken from the run of "
+        f"“{as_text(source.text)}”. What is measured is how far "
+    )
     if words:
         word, rival = (as_text(word_name(run, id)) for id in words)
-        what = (
-            f"how far **{word}** is above **{rival}** ({number(ends[0])} in this run, {number(ends[1])} in the other)"
-        )
-    else:
-        what = (
-            f"how far the last state of **{as_text(run.labels[measured])}** is along the straight line to that of the "
-            "other run"
-        )
+        says = (f"**{as_text(word_name(run, int(each.passed.logits[-1].argmax())))}**" for each in (run, source))
+        runs = [f"goes on with {each} and measures {number(end)}" for each, end in zip(says, ends, strict=True)]
+        return f"{told}**{word}** is above **{rival}**. As it is, the first text {runs[0]}; the second {runs[1]}."
+    at, partner = measured
+    apart = np.linalg.norm((source.passed.output[partner] - run.passed.output[at]).astype(float))
+    return (
+        f"{told}the last state of **{as_text(run.labels[at])}** has come along the straight line to that of the second "
+        f"text: 0 for the first text as it is, 1 for the second. The two states are {number(float(apart))} apart."
+    )
+
+
+def _most_in_words(setup, shares, columns):
+    """Say where the difference travels."""
+    row, column = np.unravel_index(int(np.abs(shares).argmax()), shares.shape)
     step = {
         "residual": "the state that layer {} reads at **{}**",
         "attention_output": "what attention adds in layer {} at **{}**",
@@ -439,10 +523,7 @@ def _sentence(run, source, setup, words, shares, ends, columns, measured):
     moved = f"Most moves {step}: **{number(float(shares[row, column]))}** of the difference."
     if setup.step == "residual" and (path := _path_in_words(patching.hand_over(shares), columns)):
         moved = path
-    return (
-        f"“{as_text(run.text)}” is run again and again, each time with one step taken from the run of "
-        f"“{as_text(source.text)}”. What is measured is {what}. {moved}"
-    )
+    return moved
 
 
 def _path_in_words(legs, columns):
@@ -513,7 +594,7 @@ def _patch_code(run, source, setup, words, measured, shares):
         "hidden = None if cone is None or cone.all() else ~cone",
         ("picture", patch_map), 'charts.save(picture, "why.svg")', most, said,
     )  # fmt: skip
-    look = {"theme": LIGHT, "size": _map_size(shares.shape), "hidden_name": "out of reach", "told": ""}
+    look = {"theme": LIGHT, "size": _map_size(shares.shape), "hidden_name": "out of reach"}
     columns = ("columns", columns_of)
     return Codes(
         attn=lambda: shown_code(

@@ -24,6 +24,7 @@ from attn.ui.settings import visitor_settings
 from attn.ui.shown_code import Source
 from attn.ui.state import as_text
 from attn.ui.width import page_layers_map_size, page_map_size, page_share, page_tallest, page_width
+from attn.words import listed
 
 _QUOTED = 120  # characters of a text above all tabs
 _ROW = 16  # pixels of a layer at least
@@ -35,8 +36,8 @@ MOST_PAIRS = 39  # with a bar of their own: a chart of bars shows one more
 TABS = {
     "ledger": "The ledger of a score",
     "spoke": "Who spoke for this word",
-    "lens": "What it would say now",
-    "patch": "Put it there",
+    "lens": "Logit lens",
+    "patch": "Patch",
     "weights": "From the weights alone",
 }
 
@@ -81,9 +82,10 @@ class Setup:
 
     @staticmethod
     def unsaid(chosen):
-        """Return that no place of another model or text is known: it is looked for, and a link then names it."""
+        """Return that of another model or text no place is known, nor another text: a link names what is found."""
         about = chosen.get("model", pretrained.DEFAULT), chosen.get("text", DEFAULT_TEXT)
-        return {} if about == (pretrained.DEFAULT, DEFAULT_TEXT) else {"layer": 0, "head": 0, "cell": ()}
+        known = about == (pretrained.DEFAULT, DEFAULT_TEXT)
+        return {} if known else {"layer": 0, "head": 0, "cell": (), "second": ""}
 
 
 class Reading(NamedTuple):
@@ -267,7 +269,8 @@ def why_writer_offer(state, reading, shows):
     if reading.writes:
         return
     told, offered = page_columns([4, 1])
-    told.markdown(f"Of a model that writes, this tab shows {shows}. This one only reads.")
+    others = listed(f"“{TABS[tab]}”" for tab in ("spoke", "lens", "patch") if tab != state.get("tab"))
+    told.markdown(f"Of a model that writes, this tab shows {shows}, as do {others}. This one only reads.")
     if smollm2.NAME in suggested_language_models() and visitor_settings().models != "default":
         goes_on = {"text": GOES_ON} if state.get("text") == DEFAULT_TEXT else {}
         offered.button(
@@ -278,7 +281,9 @@ def why_writer_offer(state, reading, shows):
 
 
 def why_head_controls(state, reading):
-    """Draw the choice of a layer and a head."""
+    """Draw the choice of a layer and a head, where the open tab shows anything of them."""
+    if state.get("tab") in ("lens", "patch"):
+        return
     heads = layer_attention(reading.passed, 0).weights.shape[0]
     model_head_control(state, [heads] * len(reading.model.layers))
 
@@ -307,10 +312,11 @@ def why_opening(reading):
 
 
 def why_places(**places):
-    """Return settings of code that are places: Python counts them from 0, and a comment says so."""
-    told = "counted from 0; what is printed and drawn counts from 1"
+    """Return settings of code that are places: Python counts them from 0, and a comment says which they are here."""
+    called = {"measured": "token", "number": "column"}
     return {
-        name: Source(f"{place}  # {told if not at else 'from 0'}") for at, (name, place) in enumerate(places.items())
+        name: Source(f"{place}  # counted from 0: {called.get(name, name)} {place + 1} on the page")
+        for name, place in places.items()
     }
 
 
@@ -326,14 +332,19 @@ def why_word_name(reading):
 
 
 def after_control(state, reading, help):
-    """Draw the choice of a token, by default the last, and return its position counted from 0."""
+    """Draw the choice of a token, and return its position counted from 0.
+
+    By default it is the last of a model that writes, after which the next word comes, and else the query in view.
+    """
     count = len(reading.labels)
+    usual = count - 1 if reading.writes else cell_in_text(state, reading)[0]
+    called = "the last" if reading.writes else "the query in view"
     state.clamp("after", 0, count)
     st.selectbox(
         "After" if reading.writes else "Token", range(count + 1), key=state.key("after"), help=help,
-        format_func=lambda at: reading.labels[at - 1] if at else f"the last, {reading.labels[-1]}",
+        format_func=lambda at: reading.labels[at - 1] if at else f"{called}, {reading.labels[usual]}",
     )  # fmt: skip
-    return (state.get("after") or count) - 1
+    return state.get("after") - 1 if state.get("after") else usual
 
 
 def word_ids(reading, typed):
