@@ -127,7 +127,7 @@ def _sentence(reading, lens, words, token):
         return (
             "This is no logit lens: the model gives no logits of words. Each state is held against the embeddings of "
             "all words, by their cosine. "
-            f"**{as_text(reading.labels[token])}** goes through {walked}. The word nearest in the end is nearest for "
+            f"**{as_text(reading.labels[token])}** is nearest to {walked}. The word nearest in the end is nearest for "
             f"the first time {where}{kept}. This model was not trained to say a word, so do not take the last ones for "
             "its opinion."
         )
