@@ -232,7 +232,7 @@ def test_every_number_is_within_its_range(n_q, n_k, seed):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         result = measure(random_weights(n_q, n_k, seed=seed), tokens, tokens == 0)
-    largest = {"nats": np.log(n_k), "tokens": max(n_k, n_q) - 1, "share": 1}
+    largest = {"nats": np.log(n_k), "tokens": max(n_k, n_q) - 1, "share": 1, "ratio": 1}
     for key, metric in METRICS.items():
         if not np.isnan(result[key]):
             assert -1e-12 <= result[key] <= largest[metric.unit] + 1e-12, key
@@ -420,7 +420,7 @@ def test_every_metric_explains_itself():
     for metric in METRICS.values():
         assert metric.words.endswith(".")
         assert metric.higher_means.endswith(".")
-        assert metric.unit in {"share", "nats", "tokens"}
+        assert metric.unit in {"share", "ratio", "nats", "tokens"}
         assert metric.needs <= Text([1, 2], [False, True], words=["a", "b"], picture=[False, True]).known
 
 

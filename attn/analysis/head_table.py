@@ -47,7 +47,7 @@ class Metric(NamedTuple):
     name: str
     words: str  # one sentence that says what is measured
     higher_means: str  # what a head with more of it does
-    unit: str  # "share" (0 to 1), "nats" or "tokens"
+    unit: str  # "share" of the weight or "ratio" (0 to 1 both), "nats" or "tokens"
     # what must be known: "tokens", "special", "words", "order" (queries and keys of one sequence), "picture" (some keys
     # stand for one, and not all)
     needs: set
@@ -67,7 +67,7 @@ METRICS = {
         "Evenness",
         "How close a head comes to looking at everything alike: its entropy divided by the largest possible.",
         "It looks at all tokens more alike.",
-        "share",
+        "ratio",
         set(),
         lambda weights, text: head_metrics.normalised_entropy(weights, text.mask),
     ),
@@ -139,7 +139,7 @@ METRICS = {
         "Positional",
         "How much of the pattern follows from the distance between two tokens, whatever they are.",
         "The position decides, and not the content.",
-        "share",
+        "ratio",
         {"order"},
         lambda weights, text: head_metrics.positional(weights, text.mask),
     ),

@@ -243,7 +243,7 @@ def _overview(table, gone, name, unit, order, places, chosen, size, width, brief
     """Draw one number for every head as a map, and beside it the first heads in order."""
     heads = charts.layer_head_map(
         table, theme, title=name, hidden=gone, size=size,
-        scale=charts.Scale(1.0 if unit == "share" else None, name=unit), pick=charts.Pick("map", chosen),
+        scale=charts.Scale(1.0 if unit in ("share", "ratio") else None, name=unit), pick=charts.Pick("map", chosen),
     )  # fmt: skip
     values = [table[place] for place in places]
     called = "L{0} H{1}" if brief else "layer {0}, head {1}"
