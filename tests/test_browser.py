@@ -20,7 +20,7 @@ expect.set_options(timeout=30_000)
 
 PATHS = {page: "" if page == "home" else page for page in PAGES}
 ODD_LINKS = {
-    "home": ("?layer=2&head=7", "In layer 2, head 7 of"),
+    "home": ("?layer=2&head=7", "head 7 in layer 2"),
     "step_by_step": ("?source=random&text=one%20two%20two&stage=scaled&cell=2,1", "3 two"),
     "heads": ("?num_heads=6&num_kv_heads=3", "Here 6 heads share 3 sets of keys and values"),
     "masks": ("?mask=window&window=1", "1"),
@@ -370,7 +370,7 @@ def test_an_embedded_page_keeps_its_link(visit):
     settled(page)
     expect(page.get_by_test_id("stSidebar").get_by_role("slider").first).to_be_attached()  # the page's own controls
     page = visit.go("home", "?embed=true&layer=2&head=3")
-    expect(page.get_by_text("In layer 2, head 3")).to_be_visible()
+    expect(page.get_by_text("head 3 in layer 2")).to_be_visible()
 
 
 def _brightness(colour):

@@ -29,7 +29,7 @@ def test_an_address_that_is_not_there_is_named_on_home(visit):  # noqa: F811
     told = page.get_by_text("There is no page at /no<b>such:smile:page, so this is Home.")
     expect(told).to_be_visible()
     expect(page.get_by_role("dialog")).to_have_count(0)
-    expect(page.get_by_text("In layer 2, head")).to_be_visible()
+    expect(page.get_by_text("the look of head 2 in layer 2")).to_be_visible()
     page.get_by_test_id("stSidebar").get_by_role("link", name="Masks").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Who may look at whom?")
     page.get_by_test_id("stSidebar").get_by_role("link", name="Home").click()
