@@ -30,7 +30,7 @@ from attn.ui.state import as_text
 from attn.ui.width import page_map_size, page_share, page_tallest, page_width, window_low_for_hall
 from attn.words import share
 
-_FIRST_LINE = 40  # pixels of what the page is about, above the figure
+_FIRST_LINE = 50  # pixels of what the page is about, above the figure
 _SCALE = 40  # pixels that a scale of colour, given up in a low window with words for a hall, leaves the map
 _BESIDE_BARS, _BROKEN = 76, 0.6  # pixels for numbers and spaces beside bars; what is left of a name in two lines
 _PAIRS_LOW = 6  # at most have a bar of their own in such a window
