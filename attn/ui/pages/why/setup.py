@@ -282,10 +282,12 @@ def why_writer_offer(state, reading, shows):
 
 def why_head_controls(state, reading):
     """Draw the choice of a layer and a head, where the open tab shows anything of them."""
+    layers, heads = len(reading.model.layers), layer_attention(reading.passed, 0).weights.shape[0]
     if state.get("tab") in ("lens", "patch"):
-        return
-    heads = layer_attention(reading.passed, 0).weights.shape[0]
-    model_head_control(state, [heads] * len(reading.model.layers))
+        state.clamp("layer", 1, layers)
+        state.clamp("head", 1, heads)
+    else:
+        model_head_control(state, [heads] * layers)
 
 
 def why_code(state, make):
