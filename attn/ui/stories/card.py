@@ -137,7 +137,7 @@ def _watch_sentence(state, now):
 def _draw_sentence(state, now, changed):
     """Draw what is to be seen on the screen, or was before somebody changed it; presented, only as long as it is so."""
     when = "before you did what was asked" if now.is_done("task") else "when this screen opened"
-    note = f" *That was so {when}.*" * changed
+    note = f" *The figure was so {when}.*" * changed
     present_story_words(now.screen if not changed and shows_view(now.screen, state) else None)
     st.session_state[_SENTENCE].markdown(f"**{as_text(now.screen.title)}** {as_text(now.screen.sentence)}{note}")
 
