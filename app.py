@@ -18,6 +18,7 @@ from attn.ui.pages.home import (
     home_picture,
     home_reading,
     home_resting,
+    home_sample_note,
     home_sentence_control,
     home_strongest_looks,
     home_ways_in,
@@ -72,8 +73,8 @@ ui.page_figure(
 )
 home_strongest_looks(page, level, head)
 st.caption(
-    f"{home_resting(head, level.rows, query)}[CLS] and [SEP] are no words: the model puts them before and after each "
-    "text."
+    f"{home_resting(head, level.rows, query)}{home_sample_note(setup)}[CLS] and [SEP] are no words: the model puts "
+    "them before and after each text."
 )
 if len(labels) > MOST:
     named = "words" if setup.level == "words" else "tokens"

@@ -121,6 +121,11 @@ def test_few_heads_on_home_have_it_look_at_the_street():
         return (np.argwhere(weights[:, :, it].argmax(axis=-1) == street) + 1).tolist()
 
     assert heads("wide") == heads("tired") == [[1, 4]]
+    note = "Of all 72 heads this one alone has “it” look most at “street”, and with “tired” it does so, too."
+    wide = next(each.text for each in examples.SENTENCES if each.key == "wide")
+    for head, is_said in (("4", True), ("3", False)):
+        told = said(check(opened("home", text=wide, layer="1", head=head)))
+        assert any(note in each for each in told) == is_said
     assert len(heads("wide", among_words=True)) == len(heads("tired", among_words=True)) == 7
 
 

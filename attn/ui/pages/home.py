@@ -152,11 +152,15 @@ class Sample(NamedTuple):
     layer: int
     head: int
     looker: int  # the token that looks, counted from 0
+    note: str = ""  # what its head does not show
 
 
 SAMPLES = (
     Sample("tired", LAYER, HEAD, 10),
-    Sample("wide", 1, 4, 10),
+    Sample(
+        "wide", 1, 4, 10, "Of all 72 heads this one alone has “it” look most at “street”, and with “tired” it does so, "
+        f"too. Among the words head {HEAD} of layer {LAYER} still looks most at “animal”. ",
+    ),
     Sample("repeated", 3, 10, 9),
     Sample("negation", 3, 2, 4),
     Sample("garden_path", 6, 12, 3),
@@ -178,6 +182,12 @@ class Setup:
     def about(self):
         """What files say beside the choices."""
         return {"model": pretrained.DEFAULT}
+
+
+def home_sample_note(setup):
+    """Say what the head of a sentence to try does not show, where that sentence and head are in view."""
+    shown = setup.text, setup.layer, setup.head
+    return next((one.note for one in SAMPLES if (_SENTENCES[one.key].text, one.layer, one.head) == shown), "")
 
 
 def home_sentence_control(state):
