@@ -352,10 +352,10 @@ def test_a_story_leaves_one_way_on_and_one_text():
 def test_on_a_phone_a_task_says_where_the_controls_are(monkeypatch):
     story = {"story": "ten_minutes", "screen": "7"}
     app = opened("step_by_step", dict(screen_of("ten_minutes", 7).query), **story)
-    assert not any("Menu, controls" in text for text in said(app))
+    assert not any("under “Controls”" in text for text in said(app))
     monkeypatch.setattr(card, "page_held", lambda: True)
     told = " ".join(said(check(app.run()))).replace("\\", "")
-    assert "Among the controls (under “Menu, controls”), raise" in told
+    assert "Among the controls (under “Controls”), raise" in told
 
 
 def test_scores_that_are_not_divided_are_not_called_scaled():

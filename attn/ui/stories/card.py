@@ -169,7 +169,7 @@ def _draw_task(task, done):
 
 def _within_reach(told):
     """Add where the controls are on a phone, where none are in sight."""
-    return re.sub("([Aa]mong the controls)", r"\1 (under “Menu, controls”)", told, count=1) if page_held() else told
+    return re.sub("([Aa]mong the controls)", r"\1 (under “Controls”)", told, count=1) if page_held() else told
 
 
 def _draw_guess(now):
