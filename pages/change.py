@@ -106,6 +106,8 @@ with heads:
         codes=codes,
         line=line,
     )
+    if words.change_is_last(effect):
+        st.caption("No layer above reads what these heads gave, so no other head moves: only the result does.")
     st.segmented_control(
         "Choosing a head", CLICKS, format_func=CLICKS.get, key=page.key("click"), required=True,
         help="What happens to a head of the map once you choose it.",

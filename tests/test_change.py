@@ -144,6 +144,8 @@ def test_the_page_opens_with_something_to_see():
 
 def test_a_head_that_is_off_is_drawn_before_alone():
     app = check(opened("change", off="6.6"), charts=3)
+    assert any(each.value.startswith("No layer above reads what these heads gave") for each in app.caption)
+    assert not any("No layer above" in text for text in said(opened("change")))  # whose example has one of layer 4
     assert {"Head 6.6 before"} == {title for title in matrices(app) if "6.6" in title or "fter" in title}
     assert "This head is off. It gives nothing, so there is no map of it" in text_of(app)
     app = check(opened("change", off="6.6", head="7"), charts=3)

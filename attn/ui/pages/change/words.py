@@ -234,6 +234,13 @@ def _masks(changes):
     return bool(changes.causal_mask_removed or changes.hidden or changes.window is not None)
 
 
+def change_is_last(effect):
+    """Return whether heads are off and nothing else is changed, all of them in the last layer, above which is none."""
+    last = len(effect.before.num_heads) - 1
+    alone = effect.changes == type(effect.changes)(off=effect.changes.off)
+    return bool(effect.changes.off) and alone and all(layer == last for layer, _ in effect.changes.off)
+
+
 def change_shapes_in_words(effect, setup):
     """Say how large the model is, how long the text, and how heads are named."""
     loaded, n = effect.before.loaded, len(effect.before.tokens)
