@@ -367,11 +367,13 @@ def test_the_controls_of_a_phone_leave_the_figure_that_they_change_in_sight(serv
         expect(menu.get_by_role("link", name="Softmax")).to_be_visible()
 
 
-def test_a_touch_on_a_small_head_brings_the_large_one_into_sight(server, chromium):
+@pytest.mark.parametrize("slower", [1, 20], ids=["phone", "slow phone"])
+def test_a_touch_on_a_small_head_brings_the_large_one_into_sight(server, chromium, slower):
     with looking(chromium, 390, 844, touched=True) as page:
         page.emulate_media(reduced_motion="reduce")
         page.goto(f"{server}/heads")
         settled(page)
+        page.context.new_cdp_session(page).send("Emulation.setCPUThrottlingRate", {"rate": slower})
         box = page.locator(FIGURE).first.get_by_text("head 2", exact=True).bounding_box()
         page.touchscreen.tap(box["x"] + 20, box["y"] + 60)
         page.wait_for_function("location.search.includes('head=2')")

@@ -119,25 +119,24 @@ export default function({ data, setStateValue }) {
     };
     // What a touch opens in a figure further down comes into sight once it is drawn. Keys stay where they are.
     const opens = JSON.parse(data.opens);
-    let opening, waited;
+    let opening = null;
     const follow = (event) => {
         if (event.pointerType !== "touch" || !small() || !event.target.closest?.(".role-mark")) return;
         const opened = Object.keys(opens).find((figure) => event.target.closest(figure));
-        if (!opened) return;
-        stopFollowing();
-        const state = () => app.dataset.testScriptState;
-        let run = false;
-        opening = new MutationObserver(() => {
-            run ||= state() === "running";
-            if (run) clearTimeout(waited);
-            if (!run || state() === "running") return;
-            stopFollowing();
-            setTimeout(() => showOpened(opens[opened]), data.opening);
-        });
-        opening.observe(app, { attributes: true, attributeFilter: ["data-test-script-state"] });
-        waited = setTimeout(stopFollowing, data.leaving); // what was touched chose nothing
+        if (opened) opening = { figure: opens[opened], from: location.search, run: false };
     };
-    const stopFollowing = () => { opening?.disconnect(); clearTimeout(waited); };
+    const forget = () => { opening = null; }; // what is touched next is what is looked at
+    // However long the answer takes: it has come when the page has run, or its link has changed, and it runs no more.
+    const showAnswer = () => {
+        if (!opening) return;
+        const running = app.dataset.testScriptState === "running";
+        opening.run ||= running;
+        if (running || !(opening.run || location.search !== opening.from)) return;
+        setTimeout(showOpened, data.opening, opening.figure);
+        opening = null;
+    };
+    const answering = new MutationObserver(showAnswer);
+    if (app) answering.observe(app, { attributes: true, attributeFilter: ["data-test-script-state"] });
     const showOpened = (figure) => {
         const drawn = document.querySelector(`[data-testid="stMain"] ${figure}`);
         if (!drawn) return;
@@ -149,6 +148,7 @@ export default function({ data, setStateValue }) {
         const above = place.top - tabs.getBoundingClientRect().top;
         scrollBy(place.top - data.bar - (above + least <= window.innerHeight - data.bar ? above : 0));
     };
+    document.addEventListener("pointerdown", forget);
     document.addEventListener("pointerup", follow);
     const scrollBy = (pixels) => {
         const calm = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
@@ -278,6 +278,7 @@ export default function({ data, setStateValue }) {
     };
     const cutAll = () => {
         dress();
+        showAnswer(); // that of a run too short for its beginning to be seen
         sayOpened();
         main.querySelectorAll(data.frames).forEach(cut);
         main.querySelectorAll('[role="tablist"]').forEach(showOpen);
@@ -324,8 +325,9 @@ export default function({ data, setStateValue }) {
         document.removeEventListener("click", leave, true);
         sidebar?.removeEventListener("click", close);
         document.removeEventListener("click", controls);
+        document.removeEventListener("pointerdown", forget);
         document.removeEventListener("pointerup", follow);
-        stopFollowing();
+        answering.disconnect();
         folding.disconnect();
     };
 }
