@@ -74,6 +74,8 @@ ui.page_reading(
 models.say_model_note(models.loaded_model(*read.source[:2]))
 for sentence in effect.left_out:
     st.caption(f":material/do_not_disturb_on: {sentence}")
+if words.change_is_last(effect):
+    st.caption("No layer above reads what these heads gave, so no other head moves: only the result does.")
 
 codes = partial(words.change_code_in_words, effect, setup, width / 2)
 line = words.change_in_a_line(effect)
@@ -106,8 +108,6 @@ with heads:
         codes=codes,
         line=line,
     )
-    if words.change_is_last(effect):
-        st.caption("No layer above reads what these heads gave, so no other head moves: only the result does.")
     st.segmented_control(
         "Choosing a head", CLICKS, format_func=CLICKS.get, key=page.key("click"), required=True,
         help="What happens to a head of the map once you choose it.",

@@ -144,7 +144,9 @@ def test_the_page_opens_with_something_to_see():
 
 def test_a_head_that_is_off_is_drawn_before_alone():
     app = check(opened("change", off="6.6"), charts=3)
-    assert any(each.value.startswith("No layer above reads what these heads gave") for each in app.caption)
+    drawn = [(each.type, getattr(each, "value", "")) for each in app.main]
+    said_at = next(at for at, (_, value) in enumerate(drawn) if str(value).startswith("No layer above reads what"))
+    assert said_at < [kind for kind, _ in drawn].index("vega_lite_chart")  # not below a menu, away from the map
     assert not any("No layer above" in text for text in said(opened("change")))  # whose example has one of layer 4
     assert {"Head 6.6 before"} == {title for title in matrices(app) if "6.6" in title or "fter" in title}
     assert "This head is off. It gives nothing, so there is no map of it" in text_of(app)
