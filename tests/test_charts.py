@@ -276,6 +276,17 @@ class TestScale:
         assert fraction[-1] == 1
         assert np.diff(fraction).min() > 0
 
+    @pytest.mark.parametrize("kind", ["weights", "signed", "magnitude"])
+    def test_the_legend_of_a_logarithmic_scale_says_so(self, kind):
+        values, scale = np.full((2, 2), 0.5), charts.Scale(log=True, name="share")
+        map_ = charts.heatmap(values, named(2), named(2), charts.LIGHT, kind=kind, scale=scale)
+        many = charts.heatmap(np.full((200, 200), 0.5), named(200), named(200), charts.LIGHT, kind=kind, scale=scale)
+        heads = charts.layer_head_map(np.full((2, 3), 0.5), charts.LIGHT, scale=scale)
+        for chart in (map_, many, heads):
+            colors = [layer["encoding"].get("color") or {} for layer in charts.specification(chart)["layer"]]
+            assert {color["legend"]["title"] for color in colors if color.get("legend")} == {"share (logarithmic)"}
+        assert colour_scale(values, charts.LIGHT, kind, name="share").title == "share"
+
     @pytest.mark.parametrize("log", [False, True])
     @pytest.mark.parametrize("kind", ["weights", "signed", "magnitude"])
     @pytest.mark.parametrize("theme_", THEMES, ids=lambda t: t.name)

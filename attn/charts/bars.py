@@ -13,7 +13,7 @@ from attn.charts.marks import mark_channel, mark_colour, mark_column, mark_layer
 from attn.charts.message import message
 from attn.charts.options import Pick, Scale
 from attn.charts.plane import SELECTION, Plane, least_plane, plane_tooltip, wrapped_over_plane
-from attn.charts.scale import colour_scale
+from attn.charts.scale import colour_scale, logarithmic
 from attn.charts.theme import LIGHT, theme_ink
 
 _MOST_BARS = 40
@@ -104,7 +104,7 @@ def bars(
     layers += [selectable_mark(mark, pick.select, "row"), plane.outline(zero, 0, zero, values.size, theme.muted, 1)]
     layers += _ends(plane, end, middle, written, (values < 0) & (kind == "signed"))
     if scale.log:  # which no axis says
-        title = f"{title or scale.name} (logarithmic)"
+        title = logarithmic(title or scale.name)
     best = int(np.nan_to_num(np.abs(values)).argmax())
     most = written[best] if shares else number(values[best])
     what = f"{title or 'Bars'}: {len(values)} bars; the largest is {labels[best]}, {most}."

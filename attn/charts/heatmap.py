@@ -61,7 +61,7 @@ def heatmap(
         What runs down and what runs across; "query", "key", "value" and "output" bring their
         colours.
     scale : Scale, optional
-        Its end, whether it is logarithmic, and what a number is called.
+        Its end, whether it is logarithmic, which the legend then says, and what a number is called.
     pick : Pick, optional
         Which cell, row or column is outlined. Its selection tells which cell was chosen, as ``{"row": i, "column": j}``
         counted from 0; in a picture it is the value farthest from 0 in the block under the pointer.

@@ -165,7 +165,7 @@ def _scaled(matrix):
 
 def _legend(matrix):
     """Return the pixels across of the legend of a matrix."""
-    return _LEGEND + label_pixels(matrix.scale[0].name) if matrix.style.legend else 0
+    return _LEGEND + label_pixels(matrix.scale[0].title) if matrix.style.legend else 0
 
 
 def _fits(room, matrices, operators, wanted):

@@ -26,6 +26,13 @@ class ColourScale:
     flat: bool = False  # every value is 0, and no limit was asked for: the colours stand for no numbers
 
     @property
+    def title(self):
+        """What its legend is headed by: a logarithmic scale says that it is one, in the words of such bars."""
+        if self.flat:
+            return "0 everywhere"
+        return logarithmic(self.name) if self.log else self.name
+
+    @property
     def stops(self):
         """The colours, evenly spaced along the domain."""
         theme = self.theme
@@ -93,7 +100,7 @@ class ColourScale:
         if (self.exceeded and self.kind == "signed") or (self.log and self.kind != "signed"):
             texts[0] = f"≤ {texts[0]}"
         return {
-            "title": "0 everywhere" if self.flat else self.name,
+            "title": self.title,
             "titleOrient": "left",
             "titlePadding": 8,
             "orient": "bottom",
@@ -118,6 +125,17 @@ class ColourScale:
         if self.log:
             return [self.limit * 10.0**-e for e in range(_DECADES, -1, -2)]
         return [0.0, self.limit / 2, self.limit]
+
+
+def logarithmic(name):
+    """Return what stands on a logarithmic scale of colours or lengths, as everywhere it says that it is one.
+
+    Examples
+    --------
+    >>> logarithmic("weight")
+    'weight (logarithmic)'
+    """
+    return f"{name} (logarithmic)"
 
 
 def least_gradient(texts):

@@ -549,7 +549,7 @@ def cost_curves_models_picture(setup, theme):
             theme,
             kind="magnitude",
             scale=charts.Scale(log=True, name="MB"),
-            title=f"Keys and values of {setup.n:,} tokens in all layers, in MB, on a logarithmic scale",
+            title=f"Keys and values of {setup.n:,} tokens in all layers, in MB",
             color=theme.key,
             width=int(min(page_width() * 0.75, 1000)),
         )
