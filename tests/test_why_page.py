@@ -19,6 +19,7 @@ from attn.models.ledger import Part
 from attn.pretrained import bert, language_model
 from attn.pretrained.loading import smollm2
 from attn.ui.controls.sentence import DEFAULT_TEXT
+from attn.ui.pages.why.logit_lens import rank_curve
 from attn.ui.pages.why.part_names import part_in_words
 from attn.ui.pages.why.put_it_there import PRESETS, RUNNING
 from attn.ui.pages.why.setup import MOST_TOKENS, SECOND_TEXT, Reading, Setup
@@ -500,6 +501,17 @@ def test_the_lines_of_each_figure_draw_it(look, tmp_path, monkeypatch):
         monkeypatch.setattr(module, "load", lambda *name, load=load, **_: load(*name))
     assert found.keys() > {"why.map"} or "tab" in look
     draw_by_codes(found, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("ranks", "ticks"),
+    [([1, 1, 1], ["1", "10"]), ([49152, 700, 1], ["1", "10", "100", "1,000", "10,000"]), ([3, 2], ["1", "10"])],
+)
+def test_ranks_are_whole_numbers_from_1(ranks, ticks):
+    for axis, layer in zip("yx", (ticks, [str(at) for at in range(len(ranks))]), strict=True):
+        drawn = charts.specification(rank_curve(np.array(ranks), "it", charts.LIGHT, 600))["hconcat"][0]["layer"]
+        labels = next(filter(None, (part["encoding"].get(axis, {}).get("axis") for part in drawn)))["labelExpr"]
+        assert json.JSONDecoder().raw_decode(labels)[0] == layer
 
 
 OTHER = "A small bird sings in the old tree."

@@ -90,7 +90,7 @@ def curves(parts, theme=LIGHT, *, x, y, title="", width=640, height=340, marks=(
         names = ["\n".join(textwrap.wrap(name, _BROKEN_NAME, break_long_words=False)) for name in names]
     gutter = max(label_pixels(line) for name in names for line in name.split("\n")) + _GAP + 4
     at_ends = width - gutter - _BESIDE >= _LEAST_BESIDE_NAMES
-    numbers = max(map(label_pixels, _written(y.ticks or y_axis.ticks(height / 42), y.format)))
+    numbers = max(map(label_pixels, _written(y.ticks or _round(y_axis, y, height / 42), y.format)))
     beside = _BESIDE if at_ends else numbers + _AXIS
     across = int(least_plane(width - (gutter if at_ends else _GAP) - beside))
     marks = [mark for mark in marks if x_axis.low <= mark[0] <= x_axis.high]
@@ -102,8 +102,8 @@ def curves(parts, theme=LIGHT, *, x, y, title="", width=640, height=340, marks=(
     y_axis = y_axis.raised(max(rows, default=0) * LINE / height)
     plane = Plane(
         across, height, columns=1, rows=1,
-        x_axis=_axis(x_axis, x, theme, x_axis.ticks(across / 70), across),
-        y_axis=_axis(y_axis, y, theme, _within(y_axis.ticks(height / 42), y.range), height, down=True),
+        x_axis=_axis(x_axis, x, theme, _round(x_axis, x, across / 70), across),
+        y_axis=_axis(y_axis, y, theme, _within(_round(y_axis, y, height / 42), y.range), height, down=True),
     )  # fmt: skip
     layers = []
     for part, color in zip(parts, colors, strict=True):
@@ -242,6 +242,17 @@ def _written(values, form):
         return [f"{value:,.9f}".rstrip("0").rstrip(".").replace("-", "−") for value in values]
     powers = (f"{value:.2e}".split("e") for value in values)
     return [f"{digits.rstrip('0').rstrip('.')}e{int(power)}".replace("-", "−") for digits, power in powers]
+
+
+def _round(scale, asked, most):
+    """Return at most about so many round numbers along an axis, of what is counted whole ones alone.
+
+    Examples
+    --------
+    >>> [_round(AxisScale(0, 1, False), Axis("layer", whole=whole), 5) for whole in (False, True)]
+    [[0.0, 0.2, 0.4, 0.6000000000000001, 0.8, 1.0], [0.0, 1.0]]
+    """
+    return [at for at in scale.ticks(most) if not asked.whole or float(at).is_integer()]
 
 
 def _within(ticks, limits):

@@ -122,6 +122,8 @@ class Axis:
         Where it is labelled; by default at round numbers.
     format : callable
         From a number to how the axis and the pointer say it.
+    whole : bool, default False
+        Of what is counted: round numbers that are no whole ones are left out.
     """
 
     name: str
@@ -129,5 +131,6 @@ class Axis:
     range: tuple[float, float] | None = None
     ticks: Sequence[float] | None = None
     format: Callable[[float], str] = number
+    whole: bool = False
 
     __repr__ = _typed

@@ -73,8 +73,9 @@ def _stack_picture(result, grown):
     high = max(float(part.y.max()) for part in parts) * 1.08
     return charts.beside(
         charts.curves(
-            parts, look, x="blocks passed", y=charts.Axis("mean length of a vector", range=(0, high)),
-            dots=len(x) <= 30, width=int(min(page_width(), 900)), height=340,
+            parts, look, x=charts.Axis("blocks passed", whole=True),
+            y=charts.Axis("mean length of a vector", range=(0, high)), dots=len(x) <= 30,
+            width=int(min(page_width(), 900)), height=340,
         )
     )  # fmt: skip
 

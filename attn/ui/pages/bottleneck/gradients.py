@@ -78,7 +78,8 @@ def _norms(norms, result, width):
     colours = dict(zip((result.left.title, result.right.title), accuracy_by_length_colours(), strict=True))
     parts = [Curve(title, np.arange(len(each)), each, colours[title]) for title, each in norms.items()]
     return charts.curves(
-        parts, page_theme(), x="symbols back from the end", y=charts.Axis("largest gradient", log=True), dots=True,
+        parts, page_theme(), x=charts.Axis("symbols back from the end", whole=True),
+        y=charts.Axis("largest gradient", log=True), dots=True,
         title="Measured in the encoders, on this input", width=width,
         height=page_curves_height(width, 300),
     )  # fmt: skip

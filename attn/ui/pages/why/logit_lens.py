@@ -102,8 +102,11 @@ def lens_map(words, shares, rows, token_labels, theme, width, token, name):
 def rank_curve(ranks, word, theme, width):
     """Draw at which place the word that comes out stands after each layer."""
     curve = charts.Curve(word, np.arange(len(ranks)), ranks)
+    most = max(10, int(max(ranks)))
+    tens = [10**power for power in range(len(str(most)))]
     picture = charts.curves(
-        [curve], theme, x=charts.Axis("layer"), y=charts.Axis("rank", log=True), width=width, height=240, dots=True,
+        [curve], theme, x=charts.Axis("layer", whole=True), width=width, height=240, dots=True,
+        y=charts.Axis("rank", log=True, range=(1, most), ticks=tens),
         title="Place of the word that comes out, among all words",
     )  # fmt: skip
     return charts.beside(picture)
