@@ -287,6 +287,20 @@ class TestScale:
             assert {color["legend"]["title"] for color in colors if color.get("legend")} == {"share (logarithmic)"}
         assert colour_scale(values, charts.LIGHT, kind, name="share").title == "share"
 
+    def test_the_legend_of_a_logarithmic_scale_is_no_wider_than_its_map_where_that_can_be(self):
+        values, scale = np.full((3, 5), 10.1), charts.Scale(log=True, name="relative length")
+        for across, written in ((290, 2), (400, 3)):
+            chart = charts.heatmap(
+                values, named(3), named(5), charts.LIGHT, kind="magnitude", scale=scale, size=(across, 90)
+            )
+            (legend,) = [
+                layer["encoding"]["color"]["legend"]
+                for layer in charts.specification(chart)["layer"]
+                if (layer["encoding"].get("color") or {}).get("legend")
+            ]
+            assert len(legend["values"]) == written
+            assert text_width(legend["title"], 14) + legend["gradientLength"] < across
+
     @pytest.mark.parametrize("log", [False, True])
     @pytest.mark.parametrize("kind", ["weights", "signed", "magnitude"])
     @pytest.mark.parametrize("theme_", THEMES, ids=lambda t: t.name)

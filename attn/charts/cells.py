@@ -79,7 +79,7 @@ def cell_marks(values, hidden, rows, columns, plane, scale, axes, select=None, s
         }
     )
     gap = 1 if min(plane.cell_width, plane.cell_height) >= 7 else 0
-    color = mark_colour(scale.encoding("shade", legend_length(plane), style.legend), scale.theme)
+    color = mark_colour(scale.encoding("shade", legend_length(plane), style.legend, plane.width), scale.theme)
     says = _tooltip(axes, scale.name)
     channels = plane.box("column", "row") | {"color": color, "stroke": mark_edges(scale.theme), "tooltip": says}
     mark = mark_layer(table, "rect", channels, strokeWidth=gap)
@@ -107,7 +107,7 @@ def cells_as_picture(values, hidden, rows, columns, plane, scale, axes, select=N
             "across": mark_names(columns, column),
         }
     )
-    color, says = scale.encoding("shade", legend_length(plane), style.legend), f"largest {scale.name} here"
+    color, says = scale.encoding("shade", legend_length(plane), style.legend, plane.width), f"largest {scale.name} here"
     touch = mark_layer(blocks, "rect", plane.box() | {"color": color, "tooltip": _tooltip(axes, says)}, opacity=0)
     frame = plane.outline(0, 0, plane.columns, plane.rows, scale.theme.grid, 1)
     return [cells_image_layer(plane, url), frame, selectable_mark(touch, select, "row", "column")]

@@ -217,7 +217,7 @@ def _grid_cells(weights, hidden, rows, columns, grid, plane, scale, titles, axes
         }
         | names
     )
-    fill = mark_colour(scale.encoding("shade", legend_length(plane)), scale.theme)
+    fill = mark_colour(scale.encoding("shade", legend_length(plane), room=plane.width), scale.theme)
     channels = {"color": fill, "stroke": mark_edges(scale.theme), "tooltip": _tooltip(axes, scale.name)}
     mark = mark_layer(table, "rect", plane.box() | channels, strokeWidth=1 if grid.cell >= 7 else 0)
     return [selectable_mark(mark, select, "head")]
@@ -241,7 +241,10 @@ def _grid_picture(weights, hidden, rows, columns, grid, plane, scale, titles, ax
     names = {"name": titles, "down": mark_names(rows, row), "across": mark_names(columns, column)}
     says = {"shade": scale.shade(best), "shown": mark_values(best, hidden[head, row, column])}
     table = mark_table(sides | {"head": head} | says | names)
-    color, says = scale.encoding("shade", legend_length(plane)), _tooltip(axes, f"largest {scale.name}")
+    color, says = (
+        scale.encoding("shade", legend_length(plane), room=plane.width),
+        _tooltip(axes, f"largest {scale.name}"),
+    )
     touch = mark_layer(table, "rect", plane.box() | {"color": color, "tooltip": says}, opacity=0)
     frames = plane.rectangles(mark_table(sides), filled=False, stroke=scale.theme.grid)
     return [cells_image_layer(plane, url), frames, selectable_mark(touch, select, "head")]

@@ -114,7 +114,7 @@ def _touch(weights, hidden, plane, scale, select):
         "shown": [number(value, 4) for value in largest],
     }
     table = mark_table(boxes | {"row": layer, "column": head} | says)
-    color = scale.encoding("shade", legend_length(plane))
+    color = scale.encoding("shade", legend_length(plane), room=plane.width)
     says = plane_tooltip(("name", "head"), ("shown", f"largest {scale.name}"))
     touch = mark_layer(table, "rect", plane.box() | {"color": color, "tooltip": says}, opacity=0)
     frames = plane.rectangles(mark_table(boxes), filled=False, stroke=scale.theme.muted, strokeWidth=1)

@@ -1,15 +1,18 @@
 """From a number to a colour, the same in the browser and in a picture made here."""
 
 import itertools
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from attn.charts.labels import label_lookup, label_pixels, number
 from attn.charts.marks import mark_channel
-from attn.charts.theme import Theme, blend
+from attn.charts.outlines import text_width
+from attn.charts.theme import FONT_SIZE, Theme, blend
 
 KINDS = ("weights", "signed", "magnitude")
+_BESIDE_TITLE = 8  # pixels from the name of a scale to its colours
 _DECADES = 4  # a logarithmic scale spans so many powers of ten below its limit
 
 
@@ -84,25 +87,34 @@ class ColourScale:
         """Return red, green and blue, (..., 3), from 0 to 255."""
         return blend(self.stops, self.fraction(values))
 
-    def encoding(self, field, length=200, legend=True):
-        """Return the colour channel for `field`, with its legend below the figure."""
+    def encoding(self, field, length=200, legend=True, room=math.inf):
+        """Return the colour channel for `field`, with its legend below the figure, which has so much room across."""
         scale = {"domain": self.domain, "range": self.stops, "interpolate": "lab", "clamp": True}
         if self.log:
             scale |= {"type": "symlog", "constant": self.floor} if self.kind == "signed" else {"type": "log"}
-        return mark_channel(f"{field}:Q", scale=scale, legend=self._legend(length) if legend else None)
+        return mark_channel(f"{field}:Q", scale=scale, legend=self._legend(length, room) if legend else None)
 
-    def _legend(self, length):
-        """Return a level gradient with numbers under it."""
+    def _legend(self, length, room):
+        """Return a level gradient with numbers under it.
+
+        The name of a logarithmic one is long: where there is no room beside it the gradient is shorter, and where its
+        numbers would then not stand apart it names its ends alone.
+        """
         at = self._ticks()
         texts = [number(value) for value in at]
         if self.exceeded:
             texts[-1] = f"≥ {texts[-1]}"
         if (self.exceeded and self.kind == "signed") or (self.log and self.kind != "signed"):
             texts[0] = f"≤ {texts[0]}"
+        if self.log:
+            left = room - text_width(self.title, FONT_SIZE) - _BESIDE_TITLE - label_pixels(texts[-1]) / 2
+            length = min(length, max(0, left))
+            if least_gradient(texts) > left:
+                at, texts = at[:: len(at) - 1], texts[:: len(texts) - 1]
         return {
             "title": self.title,
             "titleOrient": "left",
-            "titlePadding": 8,
+            "titlePadding": _BESIDE_TITLE,
             "orient": "bottom",
             "direction": "horizontal",
             "gradientLength": max(length, least_gradient(texts)),
