@@ -207,7 +207,7 @@ def test_a_step_takes_the_story_along_where_its_next_screen_is_that_step():
 
     app = check(opened("step_by_step", stage="masked", cell="0,5", story="ten_minutes", screen="6"))
     assert step(app, "Step on") == ["weights", "5,2", "7"]
-    assert "**7 of 14**" in " ".join(said(app))
+    assert "**screen 7 of 14**" in " ".join(said(app))
     assert step(app, "Back") == ["masked", "0,5", "6"]
     app = check(opened("step_by_step", stage="weights", mask="none", story="why_attention", screen="6"))
     next(button for button in app.button if button.label == "Back").click().run()  # the screen before is on Bottleneck
@@ -246,7 +246,7 @@ def test_the_last_screen_offers_the_next_story_and_home_marks_the_one_that_is_fi
     links = home.run().get("page_link")
     offered = {each.proto.label: each.proto.help for each in links if "screens. " in each.proto.help}
     assert list(offered) == [
-        "Attention in ten minutes (read to the end · 1 of 11 done)", "Why attention at all?",
+        "Attention in ten minutes (read to the end · 1 of 11 tasks done)", "Why attention at all?",
         "Is it the same in a real model?",
     ]  # fmt: skip
 
@@ -551,7 +551,7 @@ def test_the_last_screen_says_what_one_knows_and_what_is_not_done():
     left = [label for label in links if label.isdigit()]
     assert left == ["4", "5", "6", "7", "8", "10", "11", "13"]
     assert all(dict(parse_qsl(links[label]))["screen"] == label for label in left)
-    assert "**14 of 14** · 2 of 11 done" in " ".join(said(app))
+    assert "**screen 14 of 14**" in " ".join(said(app))
     before = check(opened("home", story="ten_minutes", screen="13", layer="6"))
     assert not any(one.label == "What you now know" for one in before.expander)
 

@@ -150,10 +150,8 @@ def _remember_if_ended(now):
 
 
 def _where(now):
-    """Say which story runs, where one is in it, and on how many screens all is done."""
-    there = len(now.story.screens_to_do)
-    done = f" · {len(now.screens_done)} of {there} done" if there else ""
-    return f"{as_text(now.story.title)} · **{now.number} of {now.count}**{done}"
+    """Say which story runs, and where one is in it; what is not done yet the last screen says."""
+    return f"{as_text(now.story.title)} · **screen {now.number} of {now.count}**"
 
 
 def _has_work(now):
@@ -320,7 +318,7 @@ def stories_offer():
             story = story_that_comes_along(name)
             script, query = story_link(name, 1)
             finished = name in ended
-            did = f" (read to the end · {ended[name]} of {len(story.screens_to_do)} done)" if finished else ""
+            did = f" (read to the end · {ended[name]} of {len(story.screens_to_do)} tasks done)" if finished else ""
             st.page_link(
                 script, label=f"{story.title}{did}", query_params=query, width="content",
                 icon=":material/check_circle:" if finished else ":material/play_circle:",
