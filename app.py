@@ -98,8 +98,8 @@ seen = {
 }
 with st.container(horizontal=True, gap="small"):
     for script, label in (
-        ("pages/pretrained.py", "See this head beside the model's own"),
-        ("pages/inside.py", "See it among all heads of the model"),
+        ("pages/pretrained.py", "See this head computed twice: by the model's own code, and from scratch"),
+        ("pages/inside.py", "See all 72 heads of the model, this one marked"),
     ):
         st.page_link(script, label=label, icon=":material/arrow_forward:", query_params=seen, width="content")
 

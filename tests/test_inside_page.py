@@ -264,8 +264,11 @@ def test_the_strongest_key_is_sought_among_words_where_words_are_shown():
 
 def test_home_hands_its_token_on_to_the_model_s_own():
     app = check(opened("home", cell="3,0", layer="3", head="5"))
-    (link,) = [link for link in app.get("page_link") if link.proto.label == "See this head beside the model's own"]
-    asked = dict(parse_qsl(link.proto.query_string))
+    ways = {link.proto.label: link.proto.query_string for link in app.get("page_link")}
+    twice = ways["See this head computed twice: by the model's own code, and from scratch"]
+    assert dict(parse_qsl(ways["See all 72 heads of the model, this one marked"])) == dict(parse_qsl(twice))
+    asked = dict(parse_qsl(twice))
+    assert bert.load().num_layers * bert.load().num_heads == 72
     weights = bert.encode(bert.load(), DEFAULT_TEXT).passed.blocks[2].attention.weights[4, 3]
     assert asked["cell"] == f"3,{weights.argmax()}"
     told = " ".join(said(check(opened("pretrained", asked))))
