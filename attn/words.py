@@ -84,20 +84,29 @@ def ordinal(place: int) -> str:
     return f"{place}{'th' if place % 100 in (11, 12, 13) else ending}"
 
 
-def share(value: float) -> str:
-    """Return a share of 1, such as a weight, as a sentence says it: with two decimals, and never 0 or 1 by rounding.
+def share(value: float, decimals: int = 2) -> str:
+    """Return a share of 1, such as a weight, as a sentence says it: never 0 or 1 by rounding.
+
+    Parameters
+    ----------
+    value
+        Between 0 and 1.
+    decimals
+        As many as a figure beside the sentence writes.
 
     Examples
     --------
     >>> share(0.676848), share(1.0), share(0.0), share(0.0021), share(0.9987)
     ('0.68', '1', '0', 'less than 0.01', 'more than 0.99')
+    >>> share(0.3147, 3), share(0.0021, 3), share(0.0004, 3)
+    ('0.315', '0.002', 'less than 0.001')
     """
-    value = float(value)
+    value, least = float(value), 10.0**-decimals
     if not 0 < value < 1:
         return number(value)
-    if value < 0.005 or value >= 0.995:
-        return "less than 0.01" if value < 0.5 else "more than 0.99"
-    return f"{value:.2f}"
+    if value < least / 2 or value >= 1 - least / 2:
+        return f"less than {least:.{decimals}f}" if value < 0.5 else f"more than {1 - least:.{decimals}f}"
+    return f"{value:.{decimals}f}"
 
 
 def numbers(values: Iterable[float], digits: int = 3) -> list[str]:

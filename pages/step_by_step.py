@@ -156,10 +156,10 @@ if footnote := stage_footnote(view, stage):
 
 
 def cell_tab():
-    """Draw the products that add up to the chosen cell, or write the sum that it is."""
-    if stage.explain is None:
-        st.markdown(stage.sum_up(view))
-    else:
+    """Write how the chosen cell comes about, and draw what it is made of or stands among."""
+    if told := stage.sum_up(view):
+        st.markdown(told)
+    if stage.explain is not None:
         st.caption(stage.explained)
         ui.page_figure(charts.beside(stage.explain(view)), f"cell.{setup.stage}.{setup.matrix}")
 

@@ -882,8 +882,8 @@ def test_the_numbers_in_the_sentences_of_step_by_step():
     assert f"has rank {rank}, never more than $d_k = 2$." in told["products"]
     assert f"{number(products[4, 2])} by 1.41 is {number(products[4, 2] / 2**0.5)}." in told["scaled"]
     assert f"was {number(products.std())} and is now {number((products / 2**0.5).std())}." in told["scaled"]
-    assert f"({share(weights[4].max())})" in told["weights"]
-    assert f"gives {share(weights[4, 2])} to **3 short**" in told["weights"]
+    assert f"({share(weights[4].max(), 3)})" in told["weights"]
+    assert f"gives {share(weights[4, 2], 3)} to **3 short**" in told["weights"]
     assert f"as if {np.exp(entropy):.1f} tokens shared it equally" in told["weights"]
     assert f"number 3 of it is {number((weights @ value)[4, 2])}." in told["context"]
 

@@ -19,6 +19,47 @@ from attn.ui.pages.positions.shuffle import Setup as PositionsSetup
 from attn.ui.pages.softmax import softmax_page_saturations, softmax_page_scaling_footnote
 from attn.ui.terms import TERMS
 
+_DIVISION = re.compile(r"dfrac\{(e.*?\})\}\{(e.*?\})\} = \\dfrac\{(.*?)\}\{(.*?)\} = \\mathbf\{(.*?)\}")
+
+
+def powers(formula):
+    """Return e to the power of each exponent that a formula writes."""
+    exponents = [each.split("/") for each in re.findall(r"\^\{(.*?)\}", formula)]
+    return [math.exp(float(score) / float((*divided, 1)[0])) for score, *divided in exponents]
+
+
+@pytest.mark.parametrize("cell", ["0,0", "3,1", "4,1", "5,2", "5,5"])
+@pytest.mark.parametrize("temperature", ["1", "0.5", "5"])
+def test_a_weight_is_what_a_pocket_calculator_makes_of_the_numbers_written_beside_it(cell, temperature):
+    app = opened("step_by_step", stage="weights", cell=cell, temperature=temperature)
+    (told,) = [each for each in said(app) if "dfrac" in each]
+    above, below, over, under, weight = _DIVISION.search(told).groups()
+    row, column = map(int, cell.split(","))
+    assert (len(powers(above)), len(powers(below))) == (1, row + 1)
+    for written, again in ((over, powers(above)), (under, sum(powers(below)))):
+        digits = max(3, len(written.replace(".", "")))
+        assert float(f"{np.sum(again):.{digits}g}") == pytest.approx(float(written), rel=1e-9)
+    assert f"{float(over) / float(under):.3f}" == weight
+    e = examples.worked_example()
+    scores = (e.x @ e.w_q)[row] @ (e.x @ e.w_k)[: row + 1].T / math.sqrt(e.w_q.shape[1]) / float(temperature)
+    assert weight == f"{np.exp(scores[column]) / np.exp(scores).sum():.3f}"
+
+
+def test_a_weight_beside_a_map_has_the_decimals_of_the_map():
+    told = " ".join(said(opened("step_by_step", stage="weights", cell="4,0")))
+    assert "**5 dessert** looks most at **2 is** (0.315) and gives 0.154 to **1 Life**" in told  # rounded once: 0.3147
+
+
+def test_a_weight_of_scores_too_far_apart_or_all_hidden_is_written_out_too():
+    far = said(
+        opened("step_by_step", source="random", d_k="64", d_model="64", divisor="none", stage="weights", cell="3,3")
+    )
+    (told,) = [each for each in far if "dfrac" in each]
+    assert "is taken from each first" in told
+    assert "e^{0}" in told
+    hidden = said(opened("step_by_step", stage="weights", cell="0,5"))
+    assert any(r"\dfrac{e^{-\infty}}{e^{0.0434}} = \dfrac{0}{1.04} = \mathbf{0.000}" in each for each in hidden)
+
 
 def test_from_which_width_on_undivided_scores_harm_the_derivative():
     for keys, rises in ((2, False), (64, True)):

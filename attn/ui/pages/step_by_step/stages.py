@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from attn import analysis, charts
-from attn.charts.labels import number
+from attn.charts.labels import fixed_labels, number
 from attn.data import examples
 from attn.ui.controls.query_row import query_row_bars, query_row_products
 from attn.ui.state import as_text
@@ -83,6 +83,10 @@ class View(NamedTuple):
         return self.steps.masked_scores == -float("inf")
 
 
+_WEIGHT_DECIMALS = 3  # as maps and bars write weights, so that a sentence beside them says the same number
+_MOST_SUMMED = 6  # exponentials whose sum is written out
+_LEAST_SUM = 620  # pixels across that such a sum takes
+_HIGHEST = 12  # exponents up to this are written as they are: e to the power of it is 162,755
 _PROJECTED = {"q": "steps.unrotated_query", "k": "steps.unrotated_key", "v": "steps.value"}
 
 
@@ -142,7 +146,7 @@ class Stage(NamedTuple):
     explain: Callable  # View -> chart of the chosen cell, or None
     result: Callable  # View -> the matrix whose cells can be chosen
     square: bool = False  # whether its columns are tokens
-    sum_up: Callable = lambda view: ""  # View -> the chosen cell as a sum of few, or nothing
+    sum_up: Callable = lambda view: ""  # View -> how the chosen cell comes about, in a line, or nothing
 
     def has_cell(self, view):
         """Return whether it is shown how the chosen cell comes about."""
@@ -450,10 +454,11 @@ def _read_softmax(view):
     if not weights.any():
         return f"Nothing is left for {view.token(row)} to look at: its weights are all 0."
     best, spread = int(weights.argmax()), float(analysis.effective_keys(weights))
-    other = "" if column == best else f" and gives {share(weights[column])} to {view.token(column)}"
+    most, chosen = (share(weights[at], _WEIGHT_DECIMALS) for at in (best, column))
+    other = "" if column == best else f" and gives {chosen} to {view.token(column)}"
     return (
         "The softmax turns scores into weights: shares that add up to 1 in each row. "
-        f"{view.token(row)} looks most at {view.token(best)} ({share(weights[best])}){other}. "
+        f"{view.token(row)} looks most at {view.token(best)} ({most}){other}. "
         f"Its attention is spread as widely as if {spread:.1f} tokens shared it equally: that is the effective number "
         "of tokens."
     )
@@ -487,6 +492,62 @@ def _sum_up_mask(view):
     if hidden:
         of, adds = "what is hidden", "−∞. So the sum is −∞, of which the softmax makes 0"
     return f"{_sum_of(summands, s.masked_scores[row, column])}: to {of} the mask adds {adds}."
+
+
+def _sum_up_softmax(view):
+    """Write a weight as e to the power of its score, divided by the sum of these powers in its row."""
+    (row, column), s = view.cell, view.steps
+    scores, weight = s.masked_scores[row].astype(float), float(s.weights[row, column])
+    seen = np.isfinite(scores)
+    if not seen.any():
+        return "The mask hides the whole row: there is no sum to divide by, and the weight is 0."
+    far = bool(np.abs(scores[seen] / view.temperature).max() > _HIGHEST)
+    largest, wide = scores.max(), view.width >= _LEAST_SUM and not far
+    scores = scores - largest if far else scores
+    terms = np.flatnonzero(seen) if wide and seen.sum() <= _MOST_SUMMED else ()
+    digits = _enough_digits(scores, view.temperature, column, weight, bool(len(terms)))
+    powers, divided = np.exp(scores / view.temperature), "" if view.temperature == 1 else f"/{view.temperature:g}"
+
+    def power(at):
+        return f"e^{{{_in_formula(scores[at], digits)}{divided}}}"
+
+    every = "+".join(map(power, terms)) if len(terms) else rf"\sum_k e^{{s_k{divided}}}"
+    over, under = (_in_formula(each, digits) for each in (powers[column], powers.sum()))
+    exactly = r"\approx" if weight not in (0, 1) and f"{weight:.{_WEIGHT_DECIMALS}f}" in ("0.000", "1.000") else "="
+    ends = [
+        "A weight is e = 2.718… to the power of its score, divided by the sum of these powers in its row.",
+        f"The largest score of the row, {number(largest)}, is taken from each first, which changes no weight." * far,
+        "What the mask hides adds e to the power of −∞, which is 0." * (not all(seen)),
+    ]
+    shown = fixed_labels([weight], _WEIGHT_DECIMALS)[0]
+    formula = rf"\dfrac{{{power(column)}}}{{{every}}} = \dfrac{{{over}}}{{{under}}} {exactly} \mathbf{{{shown}}}"
+    return f"{view.token(row)} at {view.token(column)}: ${formula}$  \n{' '.join(filter(None, ends))}"
+
+
+def _enough_digits(scores, temperature, column, weight, summed):
+    """Return how many digits it takes until every step, done with what is written, gives what is written."""
+    powers, shown = np.exp(scores / temperature), fixed_labels([weight], _WEIGHT_DECIMALS)
+    for digits in range(3, 8):
+        over, under = (_rounded(each, digits) for each in (powers[column], powers.sum()))
+        again = np.exp(_rounded(scores, digits) / temperature)
+        agree = not summed or _rounded(again.sum(), digits) == under
+        agree = agree and (weight < 10.0**-_WEIGHT_DECIMALS or _rounded(again[column], digits) == over)
+        if agree and fixed_labels([over / under], _WEIGHT_DECIMALS) == shown:
+            break
+    return digits
+
+
+def _rounded(values, digits):
+    """Return numbers with so many significant digits."""
+    return np.vectorize(lambda value: float(f"{value:.{digits}g}"))(values)
+
+
+def _in_formula(value, digits):
+    """Return a number as a formula writes it."""
+    if np.isneginf(value):
+        return r"-\infty"
+    written = number(float(value), digits)
+    return rf"\text{{{written}}}" if "e" in written else written.replace("−", "-").replace(",", "{,}")
 
 
 def _sum_of(summands, total):
@@ -567,7 +628,7 @@ STAGES = {
     ),
     "weights": Stage(
         "Weights", "Who looks at whom?", _softmax_formula,
-        _softmax, _read_softmax, _explain_softmax, lambda v: v.steps.weights, True,
+        _softmax, _read_softmax, _explain_softmax, lambda v: v.steps.weights, True, _sum_up_softmax,
     ),
     "context": Stage(
         "Context", "What each token takes away", lambda v: rf"{_role(v, 'output', 'Z')} = A\,{_role(v, 'value', 'V')}",
