@@ -66,6 +66,29 @@ DEEDS = {  # what somebody changes on a screen who does its task
     ("real_model", 5): {"off": "6.6"},
     ("real_model", 6): {"off": ""},
 }
+WRONG = {  # what somebody tries instead, and what the card answers
+    ("ten_minutes", 1): ({"cell": "2,0"}, "This is word 3 of 6."),
+    ("ten_minutes", 3): ({"matrix": "v"}, "Choose “Key” above"),
+    ("ten_minutes", 4): ({"cell": "1,4"}, "number 2 of 36 by size"),
+    ("ten_minutes", 5): ({"divisor": "d_k"}, "The spread is 0.473 now, and not 0.946"),
+    ("ten_minutes", 7): ({"temperature": "2"}, "As if 5.57 words shared it alike"),
+    ("ten_minutes", 10): ({"layer": "1", "head": "6"}, "gives the word before 0.269 of its weight"),
+    ("ten_minutes", 13): ({"head": "3"}, "Here it is 0.5 or less."),
+    ("ten_minutes", 14): ({"n": "512"}, "A head has 262,144 scores now."),
+    ("why_attention", 1): ({"unwritten": "4"}, "not at its end yet"),
+    ("why_attention", 2): ({"typed": "the old dog behind the tree sees the cat"}, "still has"),
+    ("why_attention", 3): ({"left": "bahdanau"}, "another one still"),
+    ("why_attention", 4): ({"factor": "0.7"}, "Of the first symbol 0.000798 is left."),
+    ("why_attention", 5): ({"cell": "2,0"}, "This is row 3."),
+    ("why_attention", 6): ({"mask": "window", "window": "2"}, "no row has more than three squares"),
+    ("why_attention", 7): ({"n": "2048"}, "A head has 4,194,304 scores now."),
+    ("why_attention", 8): ({"tiles_at": "2"}, "of the tiles are still to come"),
+    ("real_model", 1): ({"head": "3"}, "still the same"),
+    ("real_model", 3): ({"unscaled": "0"}, "Two things are to be set"),
+    ("real_model", 4): ({"metric": "previous_token", "layer": "2", "head": "10"}, "The head in view has 0.297 of"),
+    ("real_model", 5): ({"off": "1.1"}, "The sentences are alike to 0.39 now."),
+    ("real_model", 6): ({"off": "6.6"}, "The sentences are alike to 0.227 now."),
+}
 SPOKEN = {  # what a presented screen says in a line: what was read, what was changed, and what came of it
     ("ten_minutes", 10): ("all\\-MiniLM\\-L6\\-v2 reads “The animal didn",),
     ("ten_minutes", 14): ("At **1,024 tokens** a head has 1,024 × 1,024 = **{scores} scores**",),
@@ -263,6 +286,34 @@ def test_a_task_ticks_itself_when_it_was_done(name, number):
     assert all(f"done={item}" in way for way in ways)
 
 
+@pytest.mark.parametrize(("name", "number"), WRONG)
+def test_what_was_not_asked_for_is_answered_with_what_to_look_for(name, number):
+    screen, (tried, answered) = screen_of(name, number), WRONG[name, number]
+    app = opened(screen.page, dict(screen.query), story=name, screen=str(number))
+    assert not any("Not yet" in text for text in said(app))  # nothing was tried
+    app = check(opened(screen.page, dict(screen.query) | tried, story=name, screen=str(number)))
+    (told,) = [text.replace("\\", "") for text in said(app) if "**Not yet.**" in text]
+    assert answered in told
+    assert "{" not in told
+
+
+def test_an_answer_goes_once_the_task_is_done_and_every_task_has_one():
+    assert list(WRONG) == list(DEEDS)
+    app = check(opened("step_by_step", cell="2,0", story="ten_minutes", screen="1"))
+    app.session_state["step_by_step.cell"] = (5, 0)
+    app.run()
+    assert any("**Done:**" in text for text in said(app))
+    assert not any("Not yet" in text for text in said(app))
+
+
+def test_a_hint_holds_numbers_that_the_page_told_and_nothing_else():
+    task = read_story(
+        "title: x\nscreens:\n- link: masks\n  title: y\n  task: {do: z, when: {result: {row: '1'}}, hint: "
+        "'{row} {leak} {story} {0}'}", PAGES,
+    ).screens[0].task  # fmt: skip
+    assert task.answered({"row": 1234, "leak": None, "attention": "no number"}) == "1,234 no number {story} {0}"
+
+
 def test_a_task_on_another_page_than_its_screen_is_not_done(shown):
     app = check(opened("heads", {"num_kv_heads": "1"}, story="ten_minutes", screen="4"))
     assert "done" not in app.query_params
@@ -315,6 +366,8 @@ def test_the_numbers_of_the_two_words_that_a_story_follows():
     for temperature in (5, 10):
         weights = softmax(scaled[5] / temperature)
         assert 0.115 <= weights.min() <= weights.max() < 0.205
+    assert screen_of("ten_minutes", 5).task.hint.endswith(f"and not {scores.std():.3f} as before.")
+    assert f"of {scores.size} by size" in screen_of("ten_minutes", 4).task.hint
     assert "at each with 0.12 to 0.20" in screen_of("ten_minutes", 7).task.do
 
 

@@ -24,8 +24,10 @@ from attn.words import capital
 
 _BESIDE = 680  # pixels of a page with room for what is to do beside what is to be seen
 _SHARES = (3, 2)
-# where the session holds the place of the sentence, the screen whose sentence no longer holds, the stories that ended
+# where the session holds the place of the sentence, the screen whose sentence no longer holds, the stories that ended,
+# the place of the answer to what was tried, and that answer with its screen
 _SENTENCE, _CHANGED, _ENDED = "story.sentence", "story.changed", "story.ended"
+_ANSWER, _ANSWERED = "story.answer", "story.answered"
 STYLE = """<style>
 .st-key-story_card { padding: 0.4rem 0.9rem 0.5rem; gap: 0.2rem; margin-bottom: 0.2rem; }
 .st-key-story_card { border-left: 4px solid light-dark(#0072B2, #56B4E9); }
@@ -102,6 +104,8 @@ def story_card(state):
                 _draw_guess(now)  # before the task, which may show its answer
             if now.screen.task:
                 _draw_task(now.screen.task, now.is_done("task"))
+                st.session_state[_ANSWER] = st.empty()
+                _draw_answer(now, _answer_before(now))
         if not now.next_screen:
             _draw_end(now)
 
@@ -123,6 +127,26 @@ def judge_task(state):
     if now.screen.task.when.hold(state.spelled(), state.told):
         mark_done(now, "task")
         st.rerun()  # all links of the page, and the address, say so, too
+    tried = shows_view(now.screen, state) and not is_at_screen(now.screen, state)
+    answer = now.screen.task.answered(state.told) if tried else ""
+    if answer != _answer_before(now):
+        _draw_answer(now, answer)
+
+
+def _answer_before(now):
+    """Return what was last said of what was tried on this screen; nothing once its task is done."""
+    place, answer = st.session_state.get(_ANSWERED, ((), ""))
+    return answer if place == (now.name, now.number) and now.is_done("task") is False else ""
+
+
+def _draw_answer(now, answer):
+    """Say of what was tried that it is not yet what was asked for, and what to look for."""
+    st.session_state[_ANSWERED] = (now.name, now.number), answer
+    place = st.session_state[_ANSWER]
+    if answer:
+        place.markdown(f":material/arrow_right_alt: **Not yet.** {as_text(_within_reach(answer))}")
+    else:
+        place.empty()
 
 
 def _watch_sentence(state, now):

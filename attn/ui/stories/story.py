@@ -13,7 +13,8 @@ from urllib.parse import parse_qsl, urlencode
 import yaml
 
 from attn.ui.link import LONGEST_LINK_VALUE, shortened
-from attn.ui.stories.conditions import Conditions, read_conditions, write_conditions
+from attn.ui.stories.conditions import RESULTS, Conditions, read_conditions, write_conditions
+from attn.words import number
 
 MOST_BYTES = 100_000  # of a file
 MOST_UNPACKED = 20_000  # bytes that a link may hold packed: whoever opens it waits until they are read
@@ -21,7 +22,7 @@ MOST_SCREENS = 60
 DEEPEST = 8  # levels of a file: that of a task's numbers is the seventh
 MOST_LETTERS = {
     "title": 80, "about": 300, "sentence": 400, "link": 6000, "first": 80, "do": 300, "ask": 300, "because": 300,
-    "answer": 60, "knows": 160,
+    "answer": 60, "knows": 160, "hint": 300,
 }  # fmt: skip
 OPTIONS = (2, 8)  # to guess among, at least and at most
 TAB = "tab"  # that is open
@@ -37,6 +38,12 @@ class Task:
     do: str
     when: Conditions
     controls: tuple | None = None  # of str: what it is done with, by the keys of the page; None: the choices of `when`
+    hint: str = ""  # what to look for, said to who chose something else; may hold {names} of what the page told
+
+    def answered(self, told):
+        """Return the hint with the numbers that a page told, each in place of its name in braces."""
+        named = {f"{{{name}}}": _written_number(value) for name, value in told.items() if name in RESULTS}
+        return re.sub(r"\{\w+\}", lambda found: named.get(found[0], found[0]), self.hint)
 
     def done_with(self):
         """Return the names of the controls that it is done with, each as its page's key has it."""
@@ -107,9 +114,9 @@ def read_story(text, pages, without=()):
     ----------
     text : str or bytes
         YAML: a ``title``, a sentence ``about`` it and ``screens``, each with a ``link``, a ``title`` and, as they are
-        needed, a ``sentence``, a ``first``, a ``task`` (what to ``do``, ``when`` it is done, and perhaps with which
-        ``controls``), a ``guess`` (what to ``ask``, the ``options``, the ``answer`` and ``because``), what it
-        ``shows``, and in a line what one ``knows`` of it at the end.
+        needed, a ``sentence``, a ``first``, a ``task`` (what to ``do``, ``when`` it is done, perhaps with which
+        ``controls``, and a ``hint`` for who chose something else), a ``guess`` (what to ``ask``, the ``options``, the
+        ``answer`` and ``because``), what it ``shows``, and in a line what one ``knows`` of it at the end.
     pages : container of str
         The keys of the pages that there are.
     without : container of str
@@ -167,6 +174,7 @@ def _written(screen):
     if screen.task:
         told["task"] = {"do": screen.task.do, "when": write_conditions(screen.task.when)}
         told["task"] |= {} if screen.task.controls is None else {"controls": list(screen.task.controls)}
+        told["task"] |= {"hint": screen.task.hint} if screen.task.hint else {}
     if guess := screen.guess:
         told["guess"] = {"ask": guess.ask, "options": list(guess.options), "answer": guess.answer}
         told["guess"] |= {"because": guess.because} if guess.because else {}
@@ -265,8 +273,9 @@ def _screen(told, where, pages, without):
 
 def _task(told, where):
     """Read a task."""
-    told = _mapping(told, where, ("do", "when"), ("controls",))
-    return Task(_words(told, "do", where), read_conditions(told["when"], f"{where}: when"), _controls(told, where))
+    told = _mapping(told, where, ("do", "when"), ("controls", "hint"))
+    when = read_conditions(told["when"], f"{where}: when")
+    return Task(_words(told, "do", where), when, _controls(told, where), _words(told, "hint", where))
 
 
 def _controls(told, where):
@@ -319,6 +328,11 @@ def _words(told, name, where):
     if not line and name in ("title", "link", "do", "ask", "answer") and name in told:
         raise ValueError(f"{where}: {name} must not be empty")
     return line
+
+
+def _written_number(value):
+    """Return a number that a page told as a sentence says it; nothing is told of what the page does not have."""
+    return "no number" if value is None else f"{value:,}" if isinstance(value, int) else number(value)
 
 
 def _kind(told):
