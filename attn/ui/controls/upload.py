@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import streamlit as st
+from streamlit.runtime.uploaded_file_manager import DeletedFile
 
 from attn.ui.settings import MEGABYTE, visitor_settings
 from attn.ui.state import as_text
@@ -56,6 +57,9 @@ def upload_control(state, kind):
         help=kind.help_file,
     )
     if file is None:
+        # the browser still names it, but it was held by a server that was started again, or by a session that ended
+        if isinstance(st.session_state[state.key("upload")], DeletedFile):
+            st.warning(f"The connection was lost, and with it the {kind.word} that you gave: choose the file again.")
         return by_rule
     own = kind.make(file.name, file.getvalue())
     try:
