@@ -98,7 +98,7 @@ def test_a_score_is_held_against_others(passed, link, others):
         f"**11 it** gives **3 animal** a weight of 0.68: its score is {apart} above " in each for each in said(app)
     )
     (table,) = [each for each in said(app) if each.startswith("| step")]
-    assert float(re.search(r"difference of the two\*\* \| \*\*(\S+)\*\*", table)[1].replace("−", "-")) < 1e-5
+    assert float(re.search(r"difference of the two above\*\* \| \*\*(\S+)\*\*", table)[1].replace("−", "-")) < 1e-5
 
 
 def test_the_other_key_is_at_first_the_strongest_rival(passed):
@@ -249,8 +249,40 @@ def test_a_model_of_another_family_is_refused_with_one_that_is_not():
 
 def test_the_account_says_how_far_its_sum_is_from_the_score():
     (table,) = [each for each in said(check(opened("why"))) if each.startswith("| step")]
-    apart = re.search(r"difference of the two\*\* \| \*\*(\S+)\*\*", table)[1]
+    apart = re.search(r"difference of the two above\*\* \| \*\*(\S+)\*\*", table)[1]
     assert float(apart.replace("−", "-")) < 1e-5
+
+
+def test_the_account_says_what_its_difference_comes_of_and_what_would_be_a_mistake(passed):
+    model, read = passed
+    app = check(opened("why"))
+    (table,) = [each for each in said(app) if each.startswith("| step")]
+    apart = re.search(r"difference of the two above\*\* \| \*\*(\S+)\*\*", table)[1]
+    made = ledger.score_ledger(model, read, 3, 1, 10, 2, tuple(range(16)))
+    most = number(1e-6 * float(np.abs(made.table).sum()), 2)
+    (told,) = [each.value for each in app.caption if each.value.startswith("The difference of")]
+    assert told.startswith(f"The difference of {apart} is rounding: the model keeps about seven digits of its numbers")
+    assert f"and up to {most} can come of that here" in told
+
+
+def test_a_ledger_that_lacks_a_part_is_not_taken_for_rounding(passed, monkeypatch):
+    whole = ledger.score_ledger
+
+    def lacking(*asked):
+        made = whole(*asked)
+        table = made.table.copy()
+        table[:, 0] = 0
+        return made._replace(table=table)
+
+    monkeypatch.setattr(ledger, "score_ledger", lacking)
+    app = check(opened("why", layer="5", head="11", cell="13.7"))
+    assert any("is more than rounding" in each.value for each in app.caption)
+
+
+def test_the_text_of_why_says_how_much_of_it_is_read_before_one_types():
+    assert f"16 tokens, of at most {MOST_TOKENS} on this page." in [each.value for each in check(opened("why")).caption]
+    app = check(opened("why", text="one two three " * 40))
+    assert any(each.value.startswith(f"{MOST_TOKENS} tokens, of at most {MOST_TOKENS}") for each in app.caption)
 
 
 def test_a_pass_is_what_the_ledger_takes(passed):
@@ -408,7 +440,7 @@ def test_relatives_of_bert_are_taken_apart(relative, tab):
             weights = theirs(torch.tensor([[2, 3, 4, 5]]), output_attentions=True).attentions[1][0, 2]
         (drawn,) = matrices(app)["Layer 2 head 3: weights"]
         np.testing.assert_allclose(drawn, weights, atol=1e-3)
-        apart = re.search(r"difference of the two\*\* \| \*\*(\S+)\*\*", told)[1]
+        apart = re.search(r"difference of the two above\*\* \| \*\*(\S+)\*\*", told)[1]
         assert float(apart.replace("−", "-")) < 1e-5
     elif tab == "lens":
         assert all(word.startswith("␣") for word in tables(app, "word", "row", "column")[0]["word"])
@@ -565,12 +597,14 @@ def test_the_capital_is_said_by_a_head_that_copies_the_country():
     app = check(opened("why", link, tab="patch"), charts=0)  # no grey map before there is anything to draw
     (begin,) = [button for button in app.button if button.label == "Begin"]
     assert begin.key == "why.patch.begin"
-    (told,) = [each for each in said(app) if "is run again and again" in each]
-    assert told.startswith(
-        "“The capital of Spain is” is run again and again, each time with one step taken from the run of “The capital "
-        "of France is”. What is measured is how far **␣Paris** is above **␣Madrid**. As it is, the first text goes on "
-        "with **␣Madrid** and measures −3.99; the second goes on with **␣Paris** and measures 6.95."
-    )
+    assert (
+        "Each cell takes a step of the run with **France** and puts it into the run with **Spain**. How much of the "
+        "difference comes along, in how far **␣Paris** is above **␣Madrid**?"
+    ) in said(app)
+    assert (
+        "As they are, “The capital of Spain is” goes on with **␣Madrid** and measures −3.99; “The capital of France "
+        "is” goes on with **␣Paris** and measures 6.95."
+    ) in [each.value for each in app.caption]
     assert not [each for each in app.slider if each.key in ("why.layer", "why.head")]
     check(opened("why", link, tab="lens"))
 
@@ -584,7 +618,9 @@ def test_the_other_text_is_the_visitors_own_with_one_word_changed_until_one_is_t
     ids = [bert.encode(bert.load(), text).passed.ids for text in (own, "I hate you")]
     assert np.flatnonzero(ids[0] != ids[1]).tolist() == [2]
     assert all("animal" not in each for each in said(app))
-    (told,) = [each for each in said(app) if "is run again and again" in each]
+    (told,) = [
+        each.value for each in app.caption if each.value.startswith("What is measured is how far the last state")
+    ]
     row = app.session_state["why.cell"][0]
     states = [bert.encode(bert.load(), text).passed.output[row].astype(float) for text in (own, "I hate you")]
     assert f"The two states are {number(float(np.linalg.norm(states[1] - states[0])))} apart." in told
@@ -607,6 +643,18 @@ def test_an_own_text_names_no_other_in_the_link_before_one_is_read():
     assert "second" not in check(app).query_params
     again = check(opened("why", tab="patch", text="I love you", second=SECOND_TEXT), charts=0)
     assert again.text_area(key="why.second").value == SECOND_TEXT  # a link says what it says
+
+
+@pytest.mark.parametrize(
+    ("own", "other", "told"),
+    [
+        ("A big dog barks.", "A dog barks.", "the run with **big** and puts it into the run without **big**."),
+        ("A dog barks.", "A big dog barks.", "the run without **big** and puts it into the run with **big**."),
+    ],
+)
+def test_a_patch_names_its_runs_by_what_tells_the_texts_apart(own, other, told):
+    app = check(opened("why", tab="patch", text=own, second=other))
+    assert any(f"Each cell takes a step of {told}" in each for each in said(app))
 
 
 def test_the_boxes_of_a_patch_say_which_text_is_run():
@@ -659,9 +707,10 @@ def test_the_way_of_a_difference_is_said_and_the_map_of_before_stays(passed):
     )  # fmt: skip
     first, second = patching.hand_over(np.reshape(list(got), (6, 2)))
     app = check(opened("why", tab="patch"))
-    (told,) = [each for each in said(app) if "is run again and again" in each]
-    assert f"Up to what layer {first.last + 1} reads, the difference travels at **14 wide**" in told
-    assert f"from there **{percent(first.ends)}** of it still comes along" in told
+    (told,) = [each for each in said(app) if each.startswith("Each cell takes a step")]
+    assert "the run with **tired** and puts it into the run with **wide**. How much of the difference comes" in told
+    assert f"Up to what layer {first.last + 1} reads, it travels at **14 wide**" in told
+    assert f"from there **{percent(first.ends)}** still comes along" in told
     assert f"Layer {second.first} hands it over to **11 it**, which then carries **{percent(second.begins)}**." in told
     app.text_area(key="why.second").set_value(DEFAULT_TEXT).run()
     (before,) = [each for each in said(check(app)) if "The map of before" in each]

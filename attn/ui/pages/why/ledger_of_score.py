@@ -39,6 +39,7 @@ AGAINST_FORMULA = {
     "key": r"s_{ij} - s_{ij'} = c \sum_{a,\,b} q_i^a \cdot (k_j^b - k_{j'}^b)",
     "mean": r"s_{ij} - \bar s_i = c \sum_{a,\,b} q_i^a \cdot (k_j^b - \bar k^b)",
 }
+_ROUNDING = 1e-6  # of the pairs without their signs; at most 3e-7 of them was seen, in two models
 _SAVED = 'charts.save(picture, "why.svg")'
 
 
@@ -325,18 +326,30 @@ def _account(reading, setup, made, attention, cell, against):
         "| step | number |", "|---|---|",
         f"| sum of all {made.table.size:,} pairs, the scale in it | {made.score:.6f} |",
         f"| {what}, computed again from the layer's input, in double precision | {real:.6f} |",
-        f"| **difference of the two** | **{number(abs(made.score - real), 2)}** |",
+        f"| **difference of the two above** | **{number(abs(made.score - real), 2)}** |",
         f"| {what}, as the model computed it, in single precision | {single:.6f} |",
         *([f"| score after the softcap of ±{cap:g} | {scores[key]:.6f} |"] if cap else []),
         f"| softmax over the {int(seen.sum())} keys that it sees: weight | {attention.weights[head, query, key]:.6f} |",
     ]  # fmt: skip
     st.markdown("\n".join(lines))
+    st.caption(_difference_in_words(made, abs(made.score - real)))
     if not seen[key]:
         st.caption("The query may not look at this key: the mask hides the score, and its weight is 0.")
     st.caption(
         "Each norm is held at the scale that it really had, so a share says what the part itself gave to this score. "
         "Without the part the scale would change, too, and so would all that later parts made of it. The model itself "
         "rounds each number to about seven digits, and so its score."
+    )
+
+
+def _difference_in_words(made, apart):
+    """Say what the difference of a ledger's sum from its score comes of, and from where on it would be a mistake."""
+    most = _ROUNDING * float(np.abs(made.table).sum())
+    verdict = "is rounding" if apart <= most else "is more than rounding"
+    return (
+        f"The difference of {number(apart, 2)} {verdict}: the model keeps about seven digits of its numbers, and up to "
+        f"{number(most, 2)} can come of that here, a millionth of the sum of all pairs without their signs. More would "
+        "mean that the account lacks a part, or has one twice."
     )
 
 

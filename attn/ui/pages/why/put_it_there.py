@@ -124,7 +124,8 @@ def _other_text_control(state, label):
     """Draw the text beside the page's own."""
     st.text_area(
         label, key=state.key("second"), height=68, max_chars=visitor_settings().text_length,
-        help="The other text differs from the page's own in a word or two, best with as many tokens. Until you type "
+        help="The other text differs from the page's own in a word or two, best with as many tokens, and of at most "
+        f"{MOST_TOKENS}. Until you type "
         "one, it is the page's own with one word changed for another that is near to it in the model's embedding. "
         "Empty the box to begin again with that.",
     )  # fmt: skip
@@ -283,10 +284,12 @@ def _figure(state, reading, run, source, setup, words, pairs, measure, ends, con
             _map_size(shape), name,
         )  # fmt: skip
 
-    asked = _asked(run, source, words, ends, key[-1])
+    asked, measures = _asked(run, source, words), _measures(run, source, words, ends, key[-1])
     if key not in store:
         with above:
             page_reading(asked, FORMULA, terms=("residual",))
+        with below:
+            st.caption(measures)
         _ask(run, source, setup, pairs, measure, places, key, store, lambda measured: drawn(measured)[1])
         return
     shares, picture = drawn(store[key])
@@ -311,7 +314,8 @@ def _figure(state, reading, run, source, setup, words, pairs, measure, ends, con
         measured=Measured(_named(run, source, setup, words), facts),
     )  # fmt: skip
     with below:
-        st.caption(f"1 means that the whole difference comes along, 0 that nothing does. {_reach_in_words(run, setup)}")
+        whole = "1 means that the whole difference comes along, 0 that nothing does."
+        st.caption(f"{measures} {whole} {_reach_in_words(run, setup)}")
         why_method(patch_method(run.writes), "zhang_patching", "meng")
         why_code(state, code)
 
@@ -347,12 +351,18 @@ def _facts(run, source, setup, words, ends, measured):
 
 def _named(run, source, setup, words):
     """Return what a map is named by: the step, the text that is run, where the other differs, and the two words."""
+    differs = [words or "nothing" for words in _differing(run, source)]
+    followed = [" over ".join(word_name(run, id).strip("␣ ") for id in words)] if words else []
+    return (setup.step, shortened(run.text, _NAMED), f"{differs[1]} for {differs[0]}", *followed)
+
+
+def _differing(run, source):
+    """Return the words of each text between those that both begin and end with alike, shortened."""
     texts = [each.text.split() for each in (run, source)]
     same = _count_alike(*texts)
     alike = _count_alike(*(text[same:][::-1] for text in texts))
-    differs = [shortened(" ".join(text[same : len(text) - alike]) or "nothing", _NAMED) for text in texts]
-    followed = [" over ".join(word_name(run, id).strip("␣ ") for id in words)] if words else []
-    return (setup.step, shortened(run.text, _NAMED), f"{differs[1]} for {differs[0]}", *followed)
+    differs = [" ".join(text[same : len(text) - alike]) for text in texts]
+    return [shortened(each, _NAMED) for each in (differs if any(differs) else (run.text, source.text))]
 
 
 def _count_alike(words, others):
@@ -488,22 +498,39 @@ def patch_map(shares, columns, hidden, theme, step, size, hidden_name="out of re
     return charts.beside(picture)
 
 
-def _asked(run, source, words, ends, measured):
-    """Say which text is run with steps of which, what is measured, and what both measure as they are."""
+def _asked(run, source, words):
+    """Say what is put into which run, each text by what tells it from the other, and what is measured."""
+    its, own = _differing(source, run)
     told = (
-        f"“{as_text(run.text)}” is run again and again, each time with one step taken from the run of "
-        f"“{as_text(source.text)}”. What is measured is how far "
+        f"Each cell takes a step of the run {_told_apart(its, own)} and puts it into the run {_told_apart(own, its)}. "
     )
     if words:
         word, rival = (as_text(word_name(run, id)) for id in words)
+        return f"{told}How much of the difference comes along, in how far **{word}** is above **{rival}**?"
+    return f"{told}How much of the difference comes along?"
+
+
+def _told_apart(words, others):
+    """Return how a run is named by the words that the other text has not, or by those that it has not itself."""
+    said = as_text((words or others).strip(" .,;:!?") or words or others)
+    return f"with **{said}**" if words else f"without **{said}**"
+
+
+def _measures(run, source, words, ends, measured):
+    """Say what both runs measure as they are."""
+    texts = [f"“{as_text(shortened(each.text, _QUOTED))}”" for each in (run, source)]
+    if words:
         says = (f"**{as_text(word_name(run, int(each.passed.logits[-1].argmax())))}**" for each in (run, source))
-        runs = [f"goes on with {each} and measures {number(end)}" for each, end in zip(says, ends, strict=True)]
-        return f"{told}**{word}** is above **{rival}**. As it is, the first text {runs[0]}; the second {runs[1]}."
+        runs = [
+            f"{text} goes on with {each} and measures {number(end)}"
+            for text, each, end in zip(texts, says, ends, strict=True)
+        ]
+        return f"As they are, {runs[0]}; {runs[1]}."
     at, partner = measured
     apart = np.linalg.norm((source.passed.output[partner] - run.passed.output[at]).astype(float))
     return (
-        f"{told}the last state of **{as_text(run.labels[at])}** has come along the straight line to that of the second "
-        f"text: 0 for the first text as it is, 1 for the second. The two states are {number(float(apart))} apart."
+        f"What is measured is how far the last state of **{as_text(run.labels[at])}** has come along the straight line "
+        f"from that of {texts[0]} to that of {texts[1]}. The two states are {number(float(apart))} apart."
     )
 
 
@@ -532,8 +559,8 @@ def _path_in_words(legs, columns):
         return ""
     first, *others = legs
     told = (
-        f"Up to what layer {first.last + 1} reads, the difference travels at **{as_text(columns[first.position])}**: "
-        f"from there **{percent(first.ends)}** of it still comes along."
+        f"Up to what layer {first.last + 1} reads, it travels at **{as_text(columns[first.position])}**: from there "
+        f"**{percent(first.ends)}** still comes along."
     )
     if len(others) > _MOST_LEGS:
         told += f" It then changes place {len(others) - 1} times more."

@@ -113,7 +113,9 @@ def why_text_controls(state):
     """Draw the choice of a model and of a text."""
     model_control(state)
     sentence_control(
-        state, label="Text", help=f"What the model reads: its first {MOST_TOKENS} tokens are looked at on this page."
+        state,
+        label="Text",
+        help=f"What the model reads. Each map is drawn cell by cell, so this page reads {MOST_TOKENS} tokens at most.",
     )
 
 
@@ -132,7 +134,7 @@ def why_reading(state):
     name, text = state.get("model"), state.get("text")
     models.permit_model(name)
     if not text.strip():
-        page_ask(state, "Type a text among the controls, or pick an example there.")
+        page_ask(state, f"Type a text of up to {MOST_TOKENS} tokens among the controls, or pick an example there.")
     opened = opened_numpy_model(name)
     read = numpy_model_pass(name, text, MOST_TOKENS)
     why_say_if_cut("This page reads", opened, text, read)
@@ -281,7 +283,8 @@ def why_writer_offer(state, reading, shows):
 
 
 def why_head_controls(state, reading):
-    """Draw the choice of a layer and a head, where the open tab shows anything of them."""
+    """Say how much of the text is read, and draw the choice of a layer and a head where the open tab shows of them."""
+    st.caption(f"{len(reading.tokens)} tokens, of at most {MOST_TOKENS} on this page.")
     layers, heads = len(reading.model.layers), layer_attention(reading.passed, 0).weights.shape[0]
     if state.get("tab") in ("lens", "patch"):
         state.clamp("layer", 1, layers)
