@@ -23,6 +23,7 @@ from attn.ui.pages.why.logit_lens import rank_curve
 from attn.ui.pages.why.part_names import part_in_words
 from attn.ui.pages.why.put_it_there import PRESETS, RUNNING
 from attn.ui.pages.why.setup import MOST_TOKENS, SECOND_TEXT, Reading, Setup
+from attn.ui.pages.why.word_kinds import KINDS, words_of_its_kind
 from attn.ui.state import as_text
 
 needs_smollm2 = pytest.mark.skipif(smollm2.packaged() is None and smollm2.cached() is None, reason="no SmolLM2 here")
@@ -643,6 +644,34 @@ def test_an_own_text_names_no_other_in_the_link_before_one_is_read():
     assert "second" not in check(app).query_params
     again = check(opened("why", tab="patch", text="I love you", second=SECOND_TEXT), charts=0)
     assert again.text_area(key="why.second").value == SECOND_TEXT  # a link says what it says
+
+
+@pytest.mark.parametrize(
+    ("own", "other"),
+    [
+        ("Paris is the capital of France.", "Paris is the capital of Spain."),  # not of French
+        ("My brother is taller than me.", "My brother is shorter than me."),
+        ("The dog saw an old man", "The dog saw an old woman"),
+        ("It is an old", "It was an old"),  # an young would be no English
+        ("If you heat water, it boils", "If you heat milk, it boils"),
+        ("Anna gave Maria her book", "Anna gave Maria her letter"),
+    ],
+)
+def test_one_word_is_changed_for_another_of_its_kind(own, other):
+    app = check(opened("why", tab="patch", text=own))
+    assert app.text_area(key="why.second").value == other
+    made = "One word of it was changed for you. Type what you would rather compare."
+    assert made in [each.value for each in app.caption]
+    app.text_area(key="why.second").set_value(f"{other} now").run()
+    assert made not in [each.value for each in check(app).caption]
+
+
+def test_words_of_one_kind_stand_in_one_anothers_place():
+    words = [word for line in KINDS.split("\n") for word in line.split()]
+    for word in words:
+        others = words_of_its_kind(word)
+        assert word not in others
+        assert all(word in words_of_its_kind(other) for other in others)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from attn.models.head_weights import num_heads
 from attn.models.patching import Place
 from attn.pretrained.loading import smollm2
 from attn.ui.controls.model_and_text import suggested_models
-from attn.ui.controls.sentence import keep_own_sentence
+from attn.ui.controls.sentence import DEFAULT_TEXT, keep_own_sentence
 from attn.ui.jobs import Job, job_failure, running_job, watch_job
 from attn.ui.link import shortened
 from attn.ui.numpy_models import numpy_model_pass
@@ -21,6 +21,7 @@ from attn.ui.pages.why.method import patch_method, why_method
 from attn.ui.pages.why.setup import (
     GOES_ON,
     MOST_TOKENS,
+    OTHER_TEXT_BEGUN,
     STEP_NAMES,
     Reading,
     two_words_control,
@@ -126,9 +127,18 @@ def _other_text_control(state, label):
         label, key=state.key("second"), height=68, max_chars=visitor_settings().text_length,
         help="The other text differs from the page's own in a word or two, best with as many tokens, and of at most "
         f"{MOST_TOKENS}. Until you type "
-        "one, it is the page's own with one word changed for another that is near to it in the model's embedding. "
-        "Empty the box to begin again with that.",
+        "one, it is the page's own with one word changed for another of its kind, or else one that is near to it in "
+        "the model's embedding. Empty the box to begin again with that.",
     )  # fmt: skip
+    _say_if_other_text_was_made(state)
+
+
+def _say_if_other_text_was_made(state):
+    """Say that the other text was made for the page's own, where nobody has typed or chosen it."""
+    name, text, begun = st.session_state.get(OTHER_TEXT_BEGUN, ("", "", ""))
+    known = text == DEFAULT_TEXT or any(text == preset["text"] for preset in PRESETS.values())
+    if (state.get("model"), state.get("text"), state.get("second")) == (name, text, begun) and not known:
+        st.caption("One word of it was changed for you. Type what you would rather compare.")
 
 
 def _own_text_control(state, label):

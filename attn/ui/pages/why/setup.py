@@ -42,6 +42,7 @@ TABS = {
 }
 
 
+OTHER_TEXT_BEGUN = "why.other_text"  # what the session holds: of which model and text the other began, and as what
 SECOND_TEXT = "The animal didn't cross the street because it was too wide."
 GOES_ON = "The capital of France is"  # what a model that writes is asked, where no other text was chosen
 STEP_NAMES = {
