@@ -286,6 +286,16 @@ def test_the_text_of_why_says_how_much_of_it_is_read_before_one_types():
     assert any(each.value.startswith(f"{MOST_TOKENS} tokens, of at most {MOST_TOKENS}") for each in app.caption)
 
 
+@pytest.mark.parametrize("bars_of", ["part", "kind"])
+def test_the_strongest_pair_has_the_digits_of_its_bar(bars_of):
+    app = check(opened("why", bars_of=bars_of))
+    (told,) = [
+        re.search(r"the strongest is .*, with (\S+)\.", each) for each in said(app) if "the strongest is" in each
+    ]
+    drawn = [text for table in tables(app, "text") for text in table["text"]]
+    assert told[1] in drawn
+
+
 def test_a_pass_is_what_the_ledger_takes(passed):
     assert isinstance(passed[1], models.bert.Pass)
 

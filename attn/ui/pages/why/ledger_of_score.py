@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 
 from attn import charts
-from attn.charts.labels import label_pixels, number
+from attn.charts.labels import aligned_labels, label_pixels, number
 from attn.models import ledger
 from attn.models.layer_parts import layer_attention
 from attn.ui.page import page_columns, page_figure, page_reading, page_theme, page_token_control
@@ -278,15 +278,16 @@ def ledger_bars(shares, labels, theme, width, room):
 def _sentence(reading, setup, made, query, key, against, weight):
     """Say which pair made most of the score in view, or of its difference from others, joined as the bars are."""
     asks, asked = as_text(reading.labels[query]), as_text(reading.labels[key])
-    ((a, b, moved),) = joined_ledger(made, setup.bars_of).largest(1)
+    joined = joined_ledger(made, setup.bars_of)
+    ((a, b, moved),) = joined.largest(1)
+    shown = aligned_labels(ledger_shares(joined, _most_pairs(setup)))[0]  # as its bar says it
+    shown = shown if any(digit in shown for digit in "123456789") else number(moved)
     if setup.bars_of == "part":
         strongest = f"the strongest is {_pair_in_words(reading, a, b, query, key)}"
     else:
         pair = f"{ledger.group_label(a)} × {ledger.group_label(b)}"
         strongest = f"summed {BARS_OF[setup.bars_of].lower()}, the strongest is {pair}"
-    summed = (
-        f"That is the sum of {made.table.size:,} pairs of parts of their states; {strongest}, with {number(moved)}."
-    )
+    summed = f"That is the sum of {made.table.size:,} pairs of parts of their states; {strongest}, with {shown}."
     gives = f"**{asks}** gives **{asked}** a weight of {share(weight)}"
     if against is None:
         return f"{gives}, for a score of {number(made.score)}. {summed}"
