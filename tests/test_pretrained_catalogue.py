@@ -1,5 +1,6 @@
 """Models are found, measured and refused; whatever is wrong with one is said in one sentence."""
 
+import errno
 import importlib
 import json
 import re
@@ -504,6 +505,25 @@ for name in {list(expected)}:
     ]
     brought = sum(path.stat().st_size for path in (tmp_path / "home").rglob("*") if path.is_file())
     assert brought < 30_000_000 + 4 * (tiny / "model.safetensors").stat().st_size
+
+
+def test_a_home_that_cannot_be_written_is_one_sentence_with_what_to_set(tiny, tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    with hub(tiny=tiny) as endpoint:
+        for home, needed in ((tmp_path / "file", tmp_path / "file"), (Path("/proc/none"), Path("/proc/none/hub"))):
+            (said,) = run(SAY.format(names=["lab/tiny"]), endpoint, home)
+            assert said.startswith(f"lab/tiny needs {needed}, which cannot be used: ")
+            assert said.endswith("; another folder can be set as HF_HOME")
+
+
+@pytest.mark.parametrize("kind", [PermissionError, FileNotFoundError])
+def test_a_file_in_the_cache_that_is_forbidden_or_missing_is_told_apart(kind):
+    from huggingface_hub import constants
+
+    number = {PermissionError: errno.EACCES, FileNotFoundError: errno.ENOENT}[kind]
+    said = str(errors.explain(kind(number, "why", f"{constants.HF_HUB_CACHE}/models--x--y/blob"), "x/y"))
+    assert said.startswith("x/y needs ") == (kind is PermissionError)
+    assert said.endswith("set as HF_HOME") == (kind is PermissionError)
 
 
 def test_downloads_are_bounded_one_by_one_and_together(tiny, tmp_path):

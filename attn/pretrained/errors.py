@@ -9,6 +9,7 @@ import re
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 Given = ParamSpec("Given")
@@ -26,6 +27,8 @@ _FROM = {  # kinds of arguments -> what makes them
 
 # what numbers of a configuration that are none, too large or too few lead to, where a model is made of them
 _OF_NUMBERS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+
+_FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 TOKENS = "https://huggingface.co/settings/tokens"
 
@@ -245,9 +248,22 @@ def _of_disk(cause, name):
     number = getattr(cause, "errno", None)
     if number in (errno.ENOSPC, errno.EDQUOT):
         return f"there is no room left on the disk for {name}"
-    if number in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return f"{name} needs {getattr(cause, 'filename', None) or 'a file'}, which cannot be used: {cause.strerror}"
+    file = str(getattr(cause, "filename", None) or "a file")
+    if number in (*_FORBIDDEN, errno.ENOENT, errno.ENOTDIR) and (home := _home_of_hub(file, number)):
+        return f"{name} needs {home}, which cannot be used: {cause.strerror}; another folder can be set as HF_HOME"
+    if number in _FORBIDDEN:
+        return f"{name} needs {file}, which cannot be used: {cause.strerror}"
     return ""
+
+
+def _home_of_hub(file, number):
+    """Return the folder in which the hub's client keeps things if it is at fault, None if a file alone is missing."""
+    from huggingface_hub import constants
+
+    for home in (Path(constants.HF_HUB_CACHE), Path(constants.HF_HOME)):
+        if Path(file) in (home, *home.parents) or (home in Path(file).parents and number != errno.ENOENT):
+            return home
+    return None
 
 
 def _sentences():
