@@ -38,8 +38,10 @@ from attn.ui.pages.inside import (
     inside_first_heads,
     inside_from_products_to_weight,
     inside_heads,
+    inside_kind_in_words,
     inside_left_out,
     inside_line,
+    inside_listed_heads,
     inside_mean,
     inside_metric_controls,
     inside_one_product,
@@ -59,6 +61,7 @@ from attn.ui.pages.inside import (
 )
 from attn.ui.width import page_plot_height
 from attn.ui.word_level import word_level_of
+from attn.words import capital
 
 page = ui.begin_page("inside", "What does every head look at?", Setup)
 
@@ -110,7 +113,7 @@ page.tell(**inside_results(numbers, setup))
 
 def open_head(row, column=None):
     """Open the head that was clicked, in the map (layer and head) or in the list (its place)."""
-    at = (row, column) if column is not None else inside_first_heads(numbers, setup)[row]
+    at = (row, column) if column is not None else inside_listed_heads(numbers, setup)[row]
     page.set(layer=at[0] + 1, head=at[1] + 1, together=[])
 
 
@@ -138,7 +141,7 @@ def codes():
 
 
 ui.page_figure(
-    inside_overview_charts(tables, setup, theme, width),
+    inside_overview_charts(tables, setup, layer, theme, width),
     "inside.overview",
     on_pick=open_head,
     tables={setup.metric: lambda: charts.csv(numbers, *map(charts.counted, numbers.shape))},
@@ -151,7 +154,8 @@ places = level.places
 weights = inside_weights(setup, loaded, layer, level)
 heads, named = inside_heads(setup), "words" if setup.level == "words" else "tokens"
 together = inside_mean(weights)
-what = ("Mean of heads " if len(heads) > 1 else "Head ") + ", ".join(str(head + 1) for head in heads)
+what = ("mean of heads " if len(heads) > 1 else "head ") + ", ".join(str(head + 1) for head in heads)
+titled = f"Layer {setup.layer}, {what}"
 row, column = level.cell(setup.cell)
 n_q, n_k = level.num_given  # what is behind only fills a sound up
 filled = pretrained.filler_cells(layer)
@@ -184,7 +188,7 @@ def matrix_tab():
             tables={"moments": lambda: charts.csv(together[[row]], [rows[row]], columns)},
         )
     picture, choose = exact_window_panel(
-        page, together, rows, columns, (row, column), what, places=places, hidden=hidden, **scale
+        page, together, rows, columns, (row, column), titled, places=places, hidden=hidden, **scale
     )
     ui.page_figure(
         charts.panels(theme, width, picture, tallest=page_plot_height(620)),
@@ -220,7 +224,7 @@ def query_tab():
     with st.container(horizontal=True):
         ui.page_token_control(page, "Query", rows[:n_q], 0, places[0][:n_q])
         ui.page_token_control(page, "Key", columns[:n_k], 1, places[1][:n_k])
-    title = f"Head {heads[0] + 1}: where {rows[row]} looks"
+    title = f"Layer {setup.layer}, head {heads[0] + 1}: where {rows[row]} looks"
     bars = query_row_bars(weights[0][row], columns[:n_k], column, title, **scale)
     if left_out := query_row_left_out(weights[0][row], n_k):
         st.caption(left_out)
@@ -242,8 +246,12 @@ def heads_tab():
     every = models.model_every_head(*source, layer.kind, layer.part, MOSAIC, setup.level)
     st.caption(
         f"One small map for every head, of the first {MOSAIC} tokens at most. A row is a token that looks, a column "
-        "one that it looks at. Choose a head to open it."
+        "one that it looks at. A dark diagonal: each token looks at itself; one step below it, at the token before; "
+        "one step above, at the token after. A dark column: almost all look at that one token."
     )
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.markdown(f"Framed: {inside_kind_in_words(setup, tables, layer, level)}", width="content")
+        st.button("Open it as a matrix", on_click=page.set, kwargs={"tab": "matrix"}, key=page.key("open"))
     picture = charts.mosaic(
         every, theme, title="All heads", pick=charts.Pick("head", at), width=max(width, MOSAIC_WIDTH),
         tallest=page_plot_height(1200),
@@ -285,7 +293,7 @@ SHOWN = {
     "code": lambda: ui.page_code(page, codes()),
 }
 grey = () if hidden is None else hidden[row]
-told = inside_one_query_reading(setup, together[row], rows[row], columns, column, grey, what)
+told = inside_one_query_reading(setup, together[row], rows[row], columns, column, grey, capital(what))
 if setup.measure == "weight" and len(heads) == 1:
     told += strongest_look_in_words(setup, layer, level, row, columns[column])
 st.markdown(told)

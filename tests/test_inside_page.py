@@ -41,6 +41,37 @@ def test_a_head_is_left_out_of_the_picture_of_all_heads():
     assert any(caption.value.endswith("of 72 heads.") and "72 of" not in caption.value for caption in app.caption)
 
 
+def test_the_head_that_a_link_names_is_in_view_marked_and_named_wherever_it_stands():
+    app = check(opened("inside", layer="4", head="2"))
+    assert any(each.startswith("In view, and framed in the map, is **head 2 of layer 4**") for each in said(app))
+    assert "Layer 4, head 2" in matrices(app)
+    names = [row for table in tables(app, "label", "shown") for row in table["label"] if row.startswith("layer")]
+    assert names[-1] == "layer 4, head 2"  # below the ten with the highest numbers
+    assert len(set(names)) == len(names) == 11
+    app = check(opened("inside", layer="1", head="3"))  # the first of those ten
+    names = [row for table in tables(app, "label", "shown") for row in table["label"] if row.startswith("layer")]
+    assert names.count("layer 1, head 3") == 1
+    assert len(names) == 10
+
+
+def test_special_tokens_are_called_what_is_seen():
+    app = check(opened("inside", metric="special_tokens", layer="5", head="6"))
+    assert "[CLS] and [SEP]" in app.selectbox(key="inside.metric").options
+    told = " ".join(said(app)).replace("\\", "")
+    assert "How much of the weight lies on [CLS] and [SEP], which are no part of the text." in told
+    assert "of its weight lies on the first token, [CLS]." in told
+    assert "special tokens" not in told
+
+
+def test_a_head_chosen_among_all_is_said_what_it_does_and_opens():
+    app = check(opened("inside", tab="heads", layer="1", head="3"))
+    told = " ".join(said(app)).replace("\\", "")
+    assert "Framed: **head 3 of layer 1**: **previous-token head**, 1.00 of its weight lies one token back." in told
+    app.button(key="inside.open").click().run()
+    assert "Layer 1, head 3" in matrices(check(app))
+    assert "tab" not in app.query_params  # as the page opens
+
+
 def test_lines_of_one_query_and_one_key():
     for follow, side, token in (("query", "query", "11 it"), ("key", "key", "3 animal")):
         (drawn,) = tables(check(opened("inside", tab="Lines", follow=follow, cell="10,2")), "wide", "query", "key")
@@ -313,7 +344,9 @@ def test_a_metric_is_offered_where_what_it_needs_is_there(monkeypatch):
     monkeypatch.setitem(METRICS, "commas", row)
     app = check(opened("inside", metric="commas", text="One, two, three, and no more of them."))
     assert app.selectbox(key="inside.metric").options == [
-        metric.name for metric in METRICS.values() if "picture" not in metric.needs
+        "[CLS] and [SEP]" if key == "special_tokens" else metric.name
+        for key, metric in METRICS.items()
+        if "picture" not in metric.needs
     ]
     heads, _ = overview(app, "Commas")
     assert 0 < heads.max() < 1

@@ -26,7 +26,7 @@ def test_a_picture_takes_the_place_of_the_text(page, vit):
 
 def test_the_picture_is_drawn_with_what_a_patch_sees(vit):
     app = check(opened("inside", model=vit, layer="1", head="1", cell="4,3"), charts=3)
-    (weights,) = matrices(app)["Head 1"]
+    (weights,) = matrices(app)["Layer 1, head 1"]
     assert weights.shape == (17, 17)
     np.testing.assert_allclose(weights.sum(axis=1), 1, atol=1e-5)
 

@@ -259,7 +259,7 @@ def test_inside_is_compared_when_that_is_asked_for():
     app = check(opened("inside"))
     assert any("Computed here in numpy" in each for each in said(app))
     back = np.diagonal(model_layer_weights(TEXT, 3, 1), -1).mean()
-    assert f"In view is layer 4, head 2, which has {number(back)} there." in " ".join(said(app))
+    assert f"lies one token back, and this one has {number(back)}." in " ".join(said(app))
     app.button(key="inside.compare").click().run()
     assert any("**Agrees.**" in each for each in said(check(app)))
     assert any("gives the same weights as transformers to within" in each for each in said(app))

@@ -62,8 +62,9 @@ def framed(app):
 def test_the_cell_that_a_sentence_names_stands_in_a_frame(recording, page, maps, level, cell, at):
     broken = {"unscaled": "1"} if page == "pretrained" else {}  # so that there is a difference to draw
     app = check(opened(page, text=TEXT, layer="4", head="2", level=level, cell=cell, **broken))
-    assert framed(app) == (maps + 1, {at, (3, 1)})  # and the head in the map of all heads
-    ours = shown(app, "From scratch, in numpy" if broken else "Head 2")[at[0]]
+    bar = {(10, 0)} if page == "inside" else set()  # of the head in view, below those with the highest numbers
+    assert framed(app) == (maps + 1, {at, (3, 1)} | bar)  # and the head in the map of all heads
+    ours = shown(app, "From scratch, in numpy" if broken else "Layer 4, head 2")[at[0]]
     names = LABELS if level == "words" else charts.token_labels([token.text for token in recording.tokens])
     query, most, key = (f"**{as_text(names[place])}**" for place in (at[0], ours.argmax(), at[1]))
     told = f"{query} looks most at {most} ({share(ours.max())}), and at {key} ({share(ours[at[1]])})"
@@ -93,7 +94,7 @@ def test_the_query_tab_chooses_words():
 def test_inside_measures_words(recording):
     app = check(opened("inside", text=TEXT, level="words", metric="first_token", layer="4", head="2"))
     layer, numbers = recording.layers[3], [token.word for token in recording.tokens]
-    np.testing.assert_allclose(shown(app, "Head 2"), layer.word_weights(1)[0, 0], atol=1e-5)
+    np.testing.assert_allclose(shown(app, "Layer 4, head 2"), layer.word_weights(1)[0, 0], atol=1e-5)
     heads = (to_words(head, numbers) for head in layer.weights()[0])
     expected = measure_each(heads, cross=False)["first_token"]
     np.testing.assert_allclose(shown(app, "First token")[3], expected, atol=1e-5)
@@ -122,7 +123,7 @@ def test_a_text_of_whole_words_says_so():
 def test_a_causal_mask_is_said_to_be_one_of_pieces():
     app = check(opened("inside", model=smollm2.NAME, text="Unbelievably good", level="words", layer="1"))
     assert "The mask hides pieces, not words" in " ".join(said(app))
-    weights = shown(app, "Head 2")
+    weights = shown(app, "Layer 1, head 2")
     assert not np.triu(weights, 1).any()
     np.testing.assert_allclose(weights.sum(axis=1), 1, atol=1e-4)
 

@@ -27,7 +27,13 @@ class Kind(NamedTuple):
         return self.sentence.partition(": ")[2] or small(self.sentence)
 
 
-def kind_of_head(metrics: Mapping[str, float], n_tokens: int | None = None) -> Kind:
+def kind_of_head(
+    metrics: Mapping[str, float],
+    n_tokens: int | None = None,
+    *,
+    special: str = "special tokens",
+    first: str = "the first token",
+) -> Kind:
     """Say what kind of head its numbers make it look like, or that no pattern stands out.
 
     Parameters
@@ -37,6 +43,8 @@ def kind_of_head(metrics: Mapping[str, float], n_tokens: int | None = None) -> K
         passed over.
     n_tokens
         Number of keys. Below `SHORTEST` no head is named.
+    special, first
+        What the sentence calls the special tokens and the first one, such as "[CLS] and [SEP]".
 
     Returns
     -------
@@ -66,15 +74,19 @@ def kind_of_head(metrics: Mapping[str, float], n_tokens: int | None = None) -> K
     'Previous-token head: 0.83 of its weight lies one token back.'
     >>> kind_of_head({"previous_token": 0.2, "special_tokens": 0.4}).sentence
     'No pattern stands out: the largest share of its weight, 0.40, lies on special tokens.'
+    >>> kind_of_head({"special_tokens": 0.6}, special="[CLS] and [SEP]").reason
+    '0.60 of its weight lies on [CLS] and [SEP].'
     """
     if n_tokens is not None and whole_number("n_tokens", n_tokens) < SHORTEST:
         return Kind(_UNNAMED, f"A text of {n_tokens} tokens is too short to tell a pattern from chance.")
     scores = {key: _number(key, metrics.get(key, np.nan)) for key in METRICS}
     found = _standing_out(scores)
+    called = {"special": special, "first": first}
     if found is None:
-        return Kind(_UNNAMED, _nothing(scores))
+        return Kind(_UNNAMED, _nothing(scores, called))
     pattern = _PATTERNS[found]
-    return Kind(pattern.label, f"{pattern.label.capitalize()}: {pattern.words.format(scores[found], pattern.place)}.")
+    told = pattern.words.format(scores[found], pattern.place.format(**called))
+    return Kind(pattern.label, f"{pattern.label.capitalize()}: {told}.")
 
 
 class _Pattern(NamedTuple):
@@ -104,8 +116,8 @@ _PATTERNS = {  # by metric; one without a row names no head
     "previous_token": _Pattern("neighbours", "previous-token head", _LIES, "one token back"),
     "next_token": _Pattern("neighbours", "next-token head", _LIES, "one token ahead"),
     "same_token": _Pattern("neighbours", "same-token head", _LIES, "on the token that asks"),
-    "first_token": _Pattern("rests", "first-token head", _LIES, "on the first token"),
-    "special_tokens": _Pattern("rests", "special-token head", _LIES, "on special tokens"),
+    "first_token": _Pattern("rests", "first-token head", _LIES, "on {first}"),
+    "special_tokens": _Pattern("rests", "special-token head", _LIES, "on {special}"),
     "positional": _Pattern("distance", "positional head", _EXPLAINED),
 }
 
@@ -121,12 +133,12 @@ def _standing_out(scores):
     return None
 
 
-def _nothing(scores):
+def _nothing(scores, called):
     """Say that no pattern stands out, and how large the largest share is."""
     largest = _largest(scores, "neighbours", "rests")
     if np.isnan(scores[largest]):
         return "No query has any weight, so there is no pattern to see."
-    share, place = scores[largest], _PATTERNS[largest].place
+    share, place = scores[largest], _PATTERNS[largest].place.format(**called)
     return f"No pattern stands out: the largest share of its weight, {share:.2f}, lies {place}."
 
 

@@ -38,7 +38,7 @@ from attn.ui.width import (
     window_low_for_hall,
 )
 from attn.ui.word_level import WORD_LEVEL_CODE, word_level_labels_code
-from attn.words import small
+from attn.words import listed, small
 
 ORDERS = {"highest": "Highest", "lowest": "Lowest"}
 MEASURES = {"weight": "Weight", "contribution": "Weight × value"}
@@ -65,7 +65,8 @@ _TERMS = {  # of a metric, that its words do not name
 }
 LINES = {"all": "All", "query": "From the chosen query", "key": "To the chosen key"}
 _LEAST_ROW = 10  # pixels of a layer in the map of all heads, to be pointed at
-_LISTED, _LISTED_LOW = 10, 7  # heads beside the map of all, and with words for a hall in a low window
+_LISTED, _LISTED_LOW = 10, 6  # heads beside the map of all, and with words for a hall in a low window
+_MOST_NAMED = 3  # special tokens
 MOSAIC_WIDTH = 640  # pixels across of the picture of all heads, at least: on a phone it is scrolled
 MOSAIC = 48  # tokens of every head that the picture of all heads shows
 
@@ -98,8 +99,24 @@ def inside_results(numbers, setup):
     }
 
 
+def _special_names(layer):
+    """Return the special tokens among the keys of a layer, as a sentence names them; empty without any."""
+    seen = list(dict.fromkeys(token.text for token in layer.key_tokens if token.special and token.text))
+    return listed(seen if len(seen) <= _MOST_NAMED else [*seen[: _MOST_NAMED - 1], "others"])
+
+
+def _metric(name, layer):
+    """Return a metric by its key, which of special tokens names those that are seen."""
+    metric = METRICS[name]
+    if name != "special_tokens" or not (special := _special_names(layer)):
+        return metric
+    words = f"How much of the weight lies on {special}, which are no part of the text."
+    return metric._replace(name=special, words=words)
+
+
 def inside_metric_controls(state, layers):
     """Draw the choice of a number per head."""
+    layer = layers[min(state.get("layer"), len(layers)) - 1]
     there = [_there(layer) for layer in layers]  # of a model with two towers one reads and the other sees
     known = [name for name, metric in METRICS.items() if any(metric.needs <= each for each in there)]
     if state.get("metric") not in known:
@@ -107,19 +124,20 @@ def inside_metric_controls(state, layers):
     st.selectbox(
         "Measure heads by",
         known,
-        format_func=lambda name: METRICS[name].name,
+        format_func=lambda name: _metric(name, layer).name,
         key=state.key("metric"),
         help="Every head gets one number, the average over all tokens that look.",
     )
-    metric = METRICS[state.get("metric")]
-    st.caption(f"{metric.words} A high number means: {small(metric.higher_means)}")
+    metric = _metric(state.get("metric"), layer)
+    st.caption(f"{as_text(metric.words)} A high number means: {small(metric.higher_means)}")
 
 
 def inside_order_control(state):
     """Draw the order in which the heads are listed."""
     st.segmented_control(
         "First in the list", ORDERS, format_func=ORDERS.get, key=state.key("order"), required=True,
-        help=f"The bars show {_LISTED} heads: those with the highest numbers, or with the lowest.",
+        help=f"The bars show {_LISTED} heads, those with the highest numbers or with the lowest, and below them the "
+        "one in view.",
     )  # fmt: skip
 
 
@@ -218,20 +236,20 @@ def _numbers_of(tables, setup):
     return {name: float(table[setup.layer - 1, setup.head - 1]) for name, table in tables.items()}
 
 
-def inside_overview_charts(tables, setup, theme, width):
-    """Draw one number for every head as a map, and beside it the first heads in order."""
+def inside_overview_charts(tables, setup, layer, theme, width):
+    """Draw one number for every head as a map, and beside it the first heads in order and the one in view."""
     table = tables[setup.metric]
-    return _overview(table, inside_left_out(table, setup.kept), **_overview_of(table, setup, width), theme=theme)
+    return _overview(table, inside_left_out(table, setup.kept), **_overview_of(table, setup, layer, width), theme=theme)
 
 
-def _overview_of(table, setup, page_width):
+def _overview_of(table, setup, layer, page_width):
     """Return what `_overview` needs to know besides the numbers."""
-    metric = METRICS[setup.metric]
+    metric = _metric(setup.metric, layer)
     return {
         "name": metric.name,
         "unit": setup.level if metric.unit == "tokens" else metric.unit,
         "order": setup.order,
-        "places": inside_first_heads(table, setup)[: _LISTED_LOW if window_low_for_hall() else None],
+        "places": inside_listed_heads(table, setup),
         "chosen": (setup.layer - 1, setup.head - 1),
         "size": _map_size(table, page_width),
         "width": min(page_share(0.2, least=120), page_width - 140),  # for the names of heads
@@ -240,7 +258,7 @@ def _overview_of(table, setup, page_width):
 
 
 def _overview(table, gone, name, unit, order, places, chosen, size, width, brief, theme):
-    """Draw one number for every head as a map, and beside it the first heads in order."""
+    """Draw one number for every head as a map, and beside it the first heads in order and the one in view, marked."""
     heads = charts.layer_head_map(
         table, theme, title=name, hidden=gone, size=size,
         scale=charts.Scale(1.0 if unit in ("share", "ratio") else None, name=unit), pick=charts.Pick("map", chosen),
@@ -250,7 +268,7 @@ def _overview(table, gone, name, unit, order, places, chosen, size, width, brief
     names = [called.format(layer + 1, head + 1) for layer, head in places]
     bars = charts.bars(
         values, names, theme, kind="magnitude", title=f"{name}: {order}", width=width,
-        scale=charts.Scale(name=unit), pick=charts.Pick("bar"),
+        scale=charts.Scale(name=unit), pick=charts.Pick("bar", places.index(chosen) if chosen in places else None),
     )  # fmt: skip
     return charts.beside(heads, bars)
 
@@ -277,6 +295,14 @@ def inside_first_heads(table, setup):
     ranked = np.argsort(table if setup.order == "lowest" else -table, axis=None, kind="stable")
     places = (np.unravel_index(at, table.shape) for at in ranked if np.isfinite(table.flat[at]))
     return [(int(layer), int(head)) for layer, head in list(places)[:_LISTED]]
+
+
+def inside_listed_heads(table, setup):
+    """Return the (layer, head) of the heads that have a bar: the first by their number, and the one in view below."""
+    first = inside_first_heads(table, setup)[: _LISTED_LOW if window_low_for_hall() else None]
+    chosen = (setup.layer - 1, setup.head - 1)
+    gone = inside_left_out(table, setup.kept)[chosen] or not np.isfinite(table[chosen])
+    return first if gone or chosen in first else [*first, chosen]
 
 
 def inside_weights(setup, loaded, layer, level):
@@ -463,21 +489,30 @@ def inside_reading(setup, tables, layer, level):
     elif rows:
         count = rows.stop - rows.start
         st.caption(f"This sound is long: every head is measured over the {count} moments that look before its end.")
-    kind = head_kinds.kind_of_head(_numbers_of(tables, setup), level.num_given[1])
-    metric, own = METRICS[setup.metric], float(tables[setup.metric][setup.layer - 1, setup.head - 1])
-    there = f", which has {number(own)} there" * bool(np.isfinite(own))
+    metric, own = _metric(setup.metric, layer), float(tables[setup.metric][setup.layer - 1, setup.head - 1])
+    there = f", and this one has {number(own)}" * bool(np.isfinite(own))
+    over = ", on average over all tokens that look"
     told = (
-        "Trained heads specialise: one looks at the word before, another at the first token. Each cell is a head, and "
-        f"its colour says {small(metric.words)} In view is layer {setup.layer}, head {setup.head}"
-        f"{there}. On average over all tokens that look: **{as_text(kind.label)}**, {as_text(kind.reason)} Choose a "
-        "cell to look into another."
+        f"In view, and framed in the map, is {inside_kind_in_words(setup, tables, layer, level, over)} Trained heads "
+        "specialise: one looks at the word before, another at the first token. Each cell is a head. Its colour says "
+        f"{as_text(small(metric.words.removesuffix('.')))}{there}. Choose a cell to look into another."
     )
-    st.markdown(told, help=terms_help(f"{told} {metric.name}", *_TERMS.get(setup.metric, ())))
+    st.markdown(told, help=terms_help(f"{told} {METRICS[setup.metric].name}", *_TERMS.get(setup.metric, ())))
     say_word_level(level, None if layer.mask is None else layer.mask[0, 0])
     if setup.level == "words":
         st.caption("All numbers are measured between words: where a sentence says token, a word is meant.")
     if inside_left_out(tables[setup.metric], setup.kept)[setup.layer - 1, setup.head - 1]:
         st.caption(":material/filter_alt: The filter among the controls leaves this head out.")
+
+
+def inside_kind_in_words(setup, tables, layer, level, over=""):
+    """Say which head is in view, and what kind of head its numbers, taken over what is said, make it look like."""
+    called = {"special": _special_names(layer) or "special tokens"}
+    if layer.key_tokens and layer.key_tokens[0].text:
+        called["first"] = f"the first token, {layer.key_tokens[0].text}"
+    kind = head_kinds.kind_of_head(_numbers_of(tables, setup), level.num_given[1], **called)
+    named = f"**head {setup.head} of layer {setup.layer}**{over}"
+    return f"{named}: **{as_text(kind.label)}**, {as_text(kind.reason)}"
 
 
 def inside_one_query_reading(setup, weights, query, keys, column, hidden, name):
@@ -554,7 +589,7 @@ def _drawing_code(setup, source, table, layer, scale, width):
     """Return the lines that measure every head, and draw the map of them and the chosen head."""
     return shown_code(
         {"metric": setup.metric, "level": setup.level, "kept": setup.kept}
-        | _overview_of(table, setup, width)
+        | _overview_of(table, setup, layer, width)
         | {"in_view": inside_heads(setup), "scale": scale, "theme": LIGHT, "room": round(width)},
         f"from attn import contribution, pretrained\n{model_and_text_lines(source)}\n",
         "layers = recording.layers",
