@@ -59,12 +59,14 @@ from attn.ui.pages.inside import (
     inside_verdict,
     inside_weights,
 )
+from attn.ui.stories.running import story_stands_alone
 from attn.ui.width import page_plot_height
 from attn.ui.word_level import word_level_of
 from attn.words import capital
 
 page = ui.begin_page("inside", "What does every head look at?", Setup)
 
+alone = story_stands_alone(page)  # then what moves the map of all heads, and one head, would move nothing in sight
 with st.sidebar:
     first_control = st.container()  # for the number that the map shows, which the model says whether it has
     seldom = ("several", "pair", "order", "kept", "together", "colour")
@@ -78,12 +80,12 @@ except pretrained.ModelError as error:
 tables = models.model_metrics(*source, page.get("level"))
 
 with first_control:
-    inside_metric_controls(page, recording.layers)
+    inside_metric_controls(page, recording.layers, shown=not alone)
 with controls:
     layer = model_layer_and_head_control(page, recording.layers)
     if model_and_text_projections(loaded, layer) is None:
         page.adjust(measure="weight")
-    else:
+    elif not alone:
         st.segmented_control(
             "Show",
             MEASURES,
@@ -95,9 +97,10 @@ with controls:
             "each key really adds to the output.",
         )
 with more:
-    inside_order_control(page)
-    inside_filter_control(page, tables[page.get("metric")])
-    inside_together_control(page, layer)
+    if not alone:
+        inside_order_control(page)
+        inside_filter_control(page, tables[page.get("metric")])
+        inside_together_control(page, layer)
     colour_scale_control(page)
 
 setup = page.commit()
@@ -245,13 +248,10 @@ def heads_tab():
     at = of_kind.index(layer.index), setup.head - 1
     every = models.model_every_head(*source, layer.kind, layer.part, MOSAIC, setup.level)
     st.caption(
-        f"One small map for every head, of the first {MOSAIC} tokens at most. A row is a token that looks, a column "
-        "one that it looks at. A dark diagonal: each token looks at itself; one step below it, at the token before; "
-        "one step above, at the token after. A dark column: almost all look at that one token."
+        f"One small map for every head, of the first {MOSAIC} tokens at most: rows look at columns. A line on the "
+        "diagonal is tokens that look at themselves; one step below it, at the token before; one step above, at the "
+        "one after. A column in colour is one token at which almost all look."
     )
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.markdown(f"Framed: {inside_kind_in_words(setup, tables, layer, level)}", width="content")
-        st.button("Open it as a matrix", on_click=page.set, kwargs={"tab": "matrix"}, key=page.key("open"))
     picture = charts.mosaic(
         every, theme, title="All heads", pick=charts.Pick("head", at), width=max(width, MOSAIC_WIDTH),
         tallest=page_plot_height(1200),
@@ -259,6 +259,9 @@ def heads_tab():
         **colour_scale_of(setup.colour, every),
     )  # fmt: skip
     ui.page_figure(charts.beside(picture), "inside.all", on_pick=lambda row, column: open_head(of_kind[row], column))
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.markdown(f"Framed: {inside_kind_in_words(setup, tables, layer, level)}", width="content")
+        st.button("Open it as a matrix", on_click=page.set, kwargs={"tab": "matrix"}, key=page.key("open"))
 
 
 def rollout_tab():

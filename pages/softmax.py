@@ -7,12 +7,13 @@ import streamlit as st
 from attn import charts, ui
 from attn.ui.pages import softmax
 from attn.ui.pages.softmax import LOOKUPS, SCALING_FORMULA, TABS, Setup
-from attn.ui.stories.running import story_speaks
+from attn.ui.stories.running import story_speaks, story_stands_alone
 
 page = ui.begin_page("softmax", "How do scores become weights?", Setup)
 
+alone = story_stands_alone(page)  # then scores and temperature would move nothing that is in sight
 with st.sidebar:
-    softmax.softmax_page_controls(page)
+    (softmax.softmax_page_scaling_controls if alone else softmax.softmax_page_controls)(page)
 
 setup = page.commit()
 scores = softmax.softmax_page_scores(page, setup)
@@ -46,11 +47,9 @@ def gradient_tab():
 
 def scaling_tab():
     """Draw how softmax saturates as keys become wider."""
-    with st.container(horizontal=True):
-        st.slider(
-            "Keys", 2, 64, key=page.key("keys"), help="How many keys each random query is compared with.", width=260
-        )
-        st.number_input("Seed", 0, 9999, key=page.key("seed"), help="Other random queries and keys.", width=160)
+    if not alone:
+        with st.container(horizontal=True):
+            softmax.softmax_page_scaling_controls(page, width=(260, 160))
     setup = page.commit()
     found = softmax.softmax_page_saturations(setup.keys, setup.seed)
     page.tell(**softmax.softmax_page_scaling_results(found))

@@ -378,6 +378,30 @@ def test_heads_are_told_apart_on_a_phone(monkeypatch):
     assert max(map(float, re.findall(r'"width": ([\d.]+)', drawn))) >= 12 * 16 * 3  # pixels: three for each token
 
 
+@pytest.mark.parametrize(
+    ("number", "moving", "idle"),
+    [
+        (9, {"keys", "seed"}, {"scores", "temperature", "shift"}),
+        (10, {"model", "text"}, {"metric", "order", "kept", "together", "measure"}),
+    ],
+)
+def test_no_control_moves_nothing_that_is_in_sight(number, moving, idle):
+    """Where a story's screen shows one figure of its page alone; with the rest of the page all are there."""
+
+    def beside(app):
+        kinds = ("slider", "number_input", "text_input", "text_area", "selectbox", "button_group")
+        keys = [each.key for kind in kinds for each in app.sidebar.get(kind)]
+        return {key.partition(".")[2] for key in keys if key and key.startswith(f"{screen.page}.")}
+
+    screen = screen_of("ten_minutes", number)
+    app = check(opened(screen.page, dict(screen.query), story="ten_minutes", screen=str(number)))
+    assert moving <= beside(app)
+    assert not idle & beside(app)
+    app.toggle(key="story_rest").set_value(True).run()
+    assert beside(check(app)) >= idle
+    assert beside(check(opened(screen.page, dict(screen.query)))) >= idle  # without a story
+
+
 def test_many_narrow_heads_cost_as_much_as_a_wide_one():
     assert "12 heads of 32 numbers cost about as much as one head of 384" in screen_of("ten_minutes", 10).sentence
     many, one = attention_work(16, 384, 12), attention_work(16, 384, 1)

@@ -114,13 +114,15 @@ def _metric(name, layer):
     return metric._replace(name=special, words=words)
 
 
-def inside_metric_controls(state, layers):
-    """Draw the choice of a number per head."""
+def inside_metric_controls(state, layers, shown=True):
+    """Draw the choice of a number per head; what the model has not is not chosen, whether it is shown or not."""
     layer = layers[min(state.get("layer"), len(layers)) - 1]
     there = [_there(layer) for layer in layers]  # of a model with two towers one reads and the other sees
     known = [name for name, metric in METRICS.items() if any(metric.needs <= each for each in there)]
     if state.get("metric") not in known:
         state.adjust(metric="first_token")  # where heads rest that have no special token
+    if not shown:
+        return
     st.selectbox(
         "Measure heads by",
         known,

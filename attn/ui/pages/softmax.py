@@ -167,6 +167,22 @@ def softmax_page_controls(state):
     )  # fmt: skip
 
 
+def softmax_page_scaling_controls(state, width=None):
+    """Draw how many random keys there are, and which; beside one another where each is said how wide it is.
+
+    Parameters
+    ----------
+    state : PageState
+    width : tuple of int, optional
+        Pixels across of the two; the whole place without it.
+    """
+    keys, seed = width or ("stretch", "stretch")
+    st.slider(
+        "Keys", 2, 64, key=state.key("keys"), help="How many keys each random query is compared with.", width=keys
+    )
+    st.number_input("Seed", 0, 9999, key=state.key("seed"), help="Other random queries and keys.", width=seed)
+
+
 def softmax_page_picture(setup, result, width):
     """Draw scores, exponentials and weights, one row each."""
     return _picture(

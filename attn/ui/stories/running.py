@@ -14,6 +14,7 @@ from attn.ui.stories.story import PACKED, VIEWS, Story, read_story, unpack_story
 
 COME_ALONG = ("ten_minutes", "why_attention", "real_model")  # files beside this one, in the order of Home
 OWN = "own"  # the story that a visitor puts together in this session
+_REST = "story_rest"  # where the session holds whether the rest of a page is shown, too; `attn.ui.page` asks it
 _LED = "story.led"  # where the session holds the number of the screen to which a step led
 _PAGES = {entry.page: entry for entry in MENU}
 
@@ -243,6 +244,18 @@ def is_at_screen(screen, state):
     state : PageState
     """
     return state.page == screen.page and from_link(state.cls, dict(screen.query))[0] == state.choices()
+
+
+def story_stands_alone(state):
+    """Return whether a page shows nothing but what its story's screen puts first, and so needs no other controls.
+
+    Parameters
+    ----------
+    state : PageState
+    """
+    now = story_now()
+    first = now is not None and state.page == now.screen.page and now.screen.first and shows_view(now.screen, state)
+    return bool(first) and not st.session_state.get(_REST) and not chosen_look().present
 
 
 def story_speaks(state):
