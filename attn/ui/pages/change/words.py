@@ -29,6 +29,7 @@ from attn.ui.pages.change.controls import (
     changes_of_other_text,
     every_head_to_control,
     opening_example_in_view,
+    other_model_in_view,
 )
 from attn.ui.pages.change.effects import compare_changed_runs, similarities_of_texts
 from attn.ui.pages.change.runs import MOST_MEASURED, changed_run, gap_of_run, kept_run_finding
@@ -80,6 +81,8 @@ def change_in_words(effect, setup):
     words, start = _in_words(effect), _start(effect)
     if opening_example_in_view(setup):
         start = f"This page opens with an example that has {words}. {start}"
+    elif model := other_model_in_view(setup):
+        start = f"This example runs another model than the page opens with, {as_text(model)}, which writes. {start}"
     if not effect.changes:
         return f"{start}. Nothing is changed yet: choose a head in the map to switch it off."
     same = effect.said(after) == effect.said(before)
