@@ -1,6 +1,7 @@
 """What all tests share."""
 
 import os
+import sys
 
 import pytest
 from heads import TEXTS
@@ -16,6 +17,14 @@ settings.load_profile("attn")
 def pytest_addoption(parser):
     """Add what takes too long to be asked for each time."""
     parser.addoption("--every-width", action="store_true", help="Look at every tab of every page on every screen.")
+
+
+@pytest.fixture(autouse=True)
+def no_room_left_open():
+    """Close the rooms that a test opened: all pages that run in a process of tests are of one visitor."""
+    yield
+    if rooms := sys.modules.get("attn.ui.rooms"):
+        rooms.open_rooms.clear()
 
 
 @pytest.fixture(scope="module")
