@@ -367,6 +367,77 @@ def test_the_controls_of_a_phone_leave_the_figure_that_they_change_in_sight(serv
         expect(menu.get_by_role("link", name="Softmax")).to_be_visible()
 
 
+def test_the_controls_of_a_phone_show_what_they_make_and_not_what_it_is_made_of(server, chromium):
+    places = f"""[...document.querySelector('{FIGURE}').querySelectorAll('.role-scope > g > .background')]
+        .map((plot) => plot.getBoundingClientRect()).filter((place) => place.height > 50)"""  # and no legend's
+    with looking(chromium, 390, 844, touched=True) as page:
+        page.emulate_media(reduced_motion="reduce")
+        for link in ("step_by_step?stage=weights", "softmax"):
+            page.goto(f"{server}/{link}")
+            settled(page)
+            page.get_by_role("button", name="Controls", exact=True).tap()
+            page.wait_for_function(f"""() => {{
+                const plot = {places}.at(-1);
+                const sheet = document.querySelector('[data-testid="stSidebar"]').getBoundingClientRect();
+                return plot.top > 48 && plot.bottom <= sheet.top && sheet.top < window.innerHeight;
+            }}""")
+
+
+def test_a_phone_shows_what_came_of_a_task_and_says_in_its_bar_that_it_is_done(server, chromium):
+    with looking(chromium, 390, 844, touched=True) as page:
+        page.emulate_media(reduced_motion="reduce")
+        page.goto(f"{server}/step_by_step?stage=projections&cell=5,0&story=ten_minutes&screen=3")
+        settled(page)
+        sign = page.locator(".attn-task")
+        expect(sign).to_have_text("○ To do")
+        page.get_by_test_id("stMain").get_by_role("radio", name="Key", exact=True).tap()
+        expect(sign).to_have_text("✓ Done")
+        title = page.locator(FIGURE).first.get_by_text("= Key", exact=True)
+        expect(title).to_be_in_viewport()  # the last of three parts, where that asked for is seen
+        expect(sign).to_be_in_viewport()
+        todo = page.locator(".st-key-story_card").get_by_text("Done:")
+        expect(todo).not_to_be_in_viewport()
+        sign.tap()
+        expect(todo).to_be_in_viewport()
+
+
+def test_a_map_stays_under_the_finger_when_the_sentence_above_it_becomes_longer_or_shorter(server, chromium):
+    top = "figure => document.querySelector(figure).getBoundingClientRect().top"
+    given = """figure => document.querySelector('[data-testid="stMain"]').scrollTop
+        - (parseFloat(document.querySelector(figure).style.marginTop) || 0)"""
+    with looking(chromium, 390, 844, touched=True) as page:
+        for name, cells in (("change", [(0, 3), (1, 4), (1, 4), (0, 3)]), ("masks", [(0, 3), (2, 4), (2, 4)])):
+            page.goto(f"{server}/{name}")
+            settled(page)
+            above, begun = set(), page.evaluate(top, FIGURE)
+            for row, column in cells:
+                plot = page.locator(FIGURE).first.locator(".role-scope > g > .background").first.bounding_box()
+                size = plot["width"] / (12 if name == "change" else 6)
+                link = page.url
+                page.touchscreen.tap(plot["x"] + (column + 0.5) * size, plot["y"] + (row + 0.5) * size)
+                page.wait_for_function("before => location.href !== before", arg=link)
+                settled(page)
+                assert abs(page.evaluate(top, FIGURE) - begun) <= 2
+                above.add(page.evaluate(given, FIGURE))
+            assert len(above) > 1, name  # or nothing would have moved in any case
+
+
+def test_what_a_touch_on_a_cell_said_goes_with_the_next_touch(server, chromium):
+    with looking(chromium, 390, 844, touched=True) as page:
+        page.goto(f"{server}/heads")
+        settled(page)
+        plot = page.locator(FIGURE).first.locator(".role-scope > g > .background").last.bounding_box()
+        finger = page.context.new_cdp_session(page)
+        for kind, moved in (("touchStart", 0), ("touchMove", 3)):  # as a finger does, which is never quite still
+            place = {"x": plot["x"] + 40 + moved, "y": plot["y"] + 40}
+            finger.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [place]})
+        finger.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+        said = page.locator("#vg-tooltip-element")
+        expect(said).to_be_visible()
+        page.get_by_role("heading", level=1).tap()
+        expect(said).to_be_hidden()
+
+
 @pytest.mark.parametrize("slower", [1, 20], ids=["phone", "slow phone"])
 def test_a_touch_on_a_small_head_brings_the_large_one_into_sight(server, chromium, slower):
     with looking(chromium, 390, 844, touched=True) as page:
@@ -438,6 +509,21 @@ def test_a_phone_on_its_side_shows_a_matrix_whole_with_its_numbers(server, chrom
         page.goto(f"{server}/pretrained")  # 16 tokens are too many for that, and have cells for a finger
         settled(page)
         assert lasting_faults(page, 844) == []
+        words = "The animal did not cross the street because it was too tired"
+        page.goto(f"{server}/step_by_step?stage=weights&source=random&text={words}")
+        settled(page)
+        assert lasting_faults(page, 844) == []
+
+
+def test_presented_the_title_of_a_figure_stands_below_the_line_above_it(server, chromium):
+    ends = "one => one.getBoundingClientRect().bottom"
+    for width, height in ((844, 390), (1280, 720)):
+        with looking(chromium, width, height, touched=height < LOW) as page:
+            page.goto(f"{server}/masks?present=1")
+            settled(page)
+            said = page.locator("[data-said] p")
+            title = page.locator("[data-presented]").get_by_text("Scores, masked", exact=True)
+            assert said.evaluate(ends) + 8 <= title.bounding_box()["y"]
 
 
 def test_presented_on_a_phone_on_its_side_a_matrix_has_its_numbers_or_a_line_says_that_they_have_no_room(

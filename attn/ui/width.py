@@ -14,6 +14,7 @@ FIGURES = '[data-testid="stVegaLiteChart"]'
 FRAMES = f'{FIGURES}, .katex-display, [data-testid="stMarkdownContainer"] table'  # in which what is too wide scrolls
 # a figure -> the one further down that shows large what is chosen in it
 _OPENS = {".st-key-heads-grid": ".st-key-heads-one", ".st-key-inside-overview": ".st-key-inside-matrix"}
+_HELD = f'{FIGURES}, [data-testid="stSlider"], [data-testid="stButtonGroup"]'  # what is touched more than once
 _STEPS = '.st-key-page_path [role="radiogroup"]'  # a row of buttons, which on a phone scrolls, too
 _WIDE, _LARGER = 1520, 20 / 14  # what a projector of 1920 leaves, and how much larger words are there than on a laptop
 _LOW, _HIGH = 720, 900  # pixels of a laptop's window down, and of one that is high enough for such words
@@ -27,6 +28,7 @@ SHEET = 50  # hundredths of the height of a phone's window that controls alone t
 _LAID_OVER = 768  # pixels across up to which Streamlit lays its menu over the page
 _BAR = 56  # pixels of such a window that the bar above the page takes, with a space below it
 _SEEN = 0.75  # of the room that a figure has, where it counts as seen
+_SIGNS = "→=≠×+−"  # before the title of a part that stands below another, and is made of it or held against it
 _OPENING = 350  # milliseconds in which a menu opens
 _STEP = 40  # pixels: smaller changes do not redraw the page, nor a quarter of them one held in a hand
 _LEAVING = 2000  # milliseconds in which a page that was left is not measured: the answer to the click comes first
@@ -80,7 +82,7 @@ export default function({ data, setStateValue }) {
         later();
     };
     document.addEventListener("click", leave, true);
-    const observer = new ResizeObserver(() => { later(); cutSoon(); });
+    const observer = new ResizeObserver(() => { keepHeld(); later(); cutSoon(); });
     observer.observe(main);
     window.addEventListener("resize", later);
     // In a small window, such as a phone's, the menu leaves no room for the page: it begins folded away, and is folded
@@ -108,33 +110,89 @@ export default function({ data, setStateValue }) {
         document.querySelector('[data-testid="stExpandSidebarButton"]')?.click();
         setTimeout(showFigure, data.opening);
     };
+    // Of a figure whose parts stand one below another, each with a sign before its title that says how it is made of
+    // those above, the last is what counts.
+    const resultOf = (figure) => {
+        const [, ...titles] = figure.querySelectorAll(".role-title text");
+        const chain = titles.length && titles.every((title) => data.signs.includes(title.textContent[0]));
+        return (chain ? titles.at(-1).closest(".role-scope") : figure).getBoundingClientRect();
+    };
     const showFigure = () => {
-        const below = window.innerWidth > data.narrowest ? 0 : window.innerHeight * data.sheet / 100;
-        const [top, bottom] = [data.bar, window.innerHeight - below];
-        const places = [...main.querySelectorAll(data.figures)].map((one) => one.getBoundingClientRect());
+        const laid = "controls" in document.body.dataset && window.innerWidth <= data.narrowest;
+        const [top, bottom] = [data.bar, window.innerHeight * (laid ? 1 - data.sheet / 100 : 1) - data.margin];
+        const figures = [...main.querySelectorAll(data.figures)];
         const inSight = (place) => Math.min(place.bottom, bottom) - Math.max(place.top, top);
-        if (places.some((place) => inSight(place) >= Math.min(data.seen * (bottom - top), place.height))) return;
-        const nearest = places.find((place) => place.bottom > top) ?? places.at(-1);
-        if (nearest) scrollBy(nearest.top - top);
+        const seen = (place) => inSight(place) >= Math.min(data.seen * (bottom - top), place.height);
+        if (figures.map(resultOf).some(seen)) return;
+        const nearest = figures.find((figure) => resultOf(figure).bottom > top) ?? figures.at(-1);
+        if (!nearest) return;
+        const [whole, place] = [nearest.getBoundingClientRect(), resultOf(nearest)];
+        // from the figure's beginning where that leaves the result in sight, and else its end before what it is made of
+        scrollBy(Math.min(place.top, Math.max(whole.top, place.bottom - bottom + top)) - top);
     };
     // What a touch opens in a figure further down comes into sight once it is drawn. Keys stay where they are.
     const opens = JSON.parse(data.opens);
-    let opening = null;
+    let opening = null, opened = false;
     const follow = (event) => {
         if (event.pointerType !== "touch" || !small() || !event.target.closest?.(".role-mark")) return;
-        const opened = Object.keys(opens).find((figure) => event.target.closest(figure));
-        if (opened) opening = { figure: opens[opened], from: location.search, run: false };
+        const touched = Object.keys(opens).find((figure) => event.target.closest(figure));
+        if (touched) opening = { show: () => showOpened(opens[touched]), from: location.search, run: false };
+        opened = Boolean(touched);
     };
-    const forget = () => { opening = null; }; // what is touched next is what is looked at
+    // What is touched next is what is looked at, and nothing leaves a word that a touch brought but the next one.
+    const forget = (event) => {
+        opening = held = null;
+        opened = false;
+        if (event.pointerType === "touch") document.querySelector("#vg-tooltip-element")?.classList.remove("visible");
+    };
+    // What was touched stays under the finger when the sentence above it becomes longer or shorter: the page is
+    // scrolled by as much or, where it begins, gives it room.
+    let held = null, pushed = null;
+    const holdable = () => [...main.querySelectorAll(data.held)];
+    const hold = (event) => {
+        const touched = event.pointerType === "touch" && event.target.closest?.(data.held);
+        const at = holdable().indexOf(touched);
+        if (at >= 0) held = { at, top: touched.getBoundingClientRect().top, page: location.pathname };
+    };
+    const keepHeld = () => {
+        if (pushed && pushed.page !== location.pathname) push(pushed.part, 0);
+        // drawn anew it is another, before the one that goes
+        const part = held?.page === location.pathname && holdable()[held.at];
+        const moved = part ? part.getBoundingClientRect().top - held.top : 0;
+        if (Math.abs(moved) < 1 || Math.abs(moved) > data.seen * window.innerHeight) return;
+        const pane = main.closest('[data-testid="stMain"]');
+        const before = parseFloat(part.style.marginTop) || 0;
+        const room = Math.max(0, before - moved - (moved < 0 ? pane.scrollTop : 0));
+        push(part, room);
+        pane.scrollBy({ top: moved + room - before, behavior: "instant" });
+    };
+    const push = (part, room) => {
+        if (pushed && pushed.part !== part) pushed.part.style.marginTop = "";
+        part.style.marginTop = room ? `${room}px` : "";
+        pushed = room ? { part, page: location.pathname } : null;
+    };
+    document.addEventListener("pointerup", hold);
     // However long the answer takes: it has come when the page has run, or its link has changed, and it runs no more.
     const showAnswer = () => {
         if (!opening) return;
         const running = app.dataset.testScriptState === "running";
         opening.run ||= running;
         if (running || !(opening.run || location.search !== opening.from)) return;
-        setTimeout(showOpened, data.opening, opening.figure);
+        setTimeout(opening.show, data.opening);
         opening = null;
     };
+    // What came of a story's task comes into sight once it is done, and its sign in the bar leads back to it.
+    const showDone = () => {
+        const task = document.querySelector(".attn-task");
+        const done = task && "done" in task.dataset;
+        const isNew = done && document.body.dataset.task === task.dataset.screen;
+        document.body.dataset.task = task && !done ? task.dataset.screen : "";
+        if (isNew && small() && !opened) opening = { show: showFigure, run: true };
+    };
+    const toTask = (event) => {
+        if (event.target.closest?.(".attn-task")) scrollBy(-main.closest('[data-testid="stMain"]').scrollTop);
+    };
+    document.addEventListener("click", toTask);
     const answering = new MutationObserver(showAnswer);
     if (app) answering.observe(app, { attributes: true, attributeFilter: ["data-test-script-state"] });
     const showOpened = (figure) => {
@@ -151,6 +209,7 @@ export default function({ data, setStateValue }) {
     document.addEventListener("pointerdown", forget);
     document.addEventListener("pointerup", follow);
     const scrollBy = (pixels) => {
+        held = null;
         const calm = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
         main.closest('[data-testid="stMain"]').scrollBy({ top: pixels, behavior: calm ? "auto" : "smooth" });
     };
@@ -278,6 +337,7 @@ export default function({ data, setStateValue }) {
     };
     const cutAll = () => {
         dress();
+        showDone();
         showAnswer(); // that of a run too short for its beginning to be seen
         sayOpened();
         main.querySelectorAll(data.frames).forEach(cut);
@@ -288,7 +348,7 @@ export default function({ data, setStateValue }) {
     let soon;
     const cutSoon = () => { clearTimeout(soon); soon = setTimeout(cutAll, 150); };
     window.addEventListener("resize", cutSoon);
-    const drawing = new MutationObserver(cutSoon);
+    const drawing = new MutationObserver(() => { keepHeld(); cutSoon(); });
     drawing.observe(main, { childList: true, subtree: true });
     cutSoon(); // what was drawn before the ruler came, or came again
     // Vega points from a legend to its gradient by the whole address that the page had when it was drawn, where nothing
@@ -325,8 +385,10 @@ export default function({ data, setStateValue }) {
         document.removeEventListener("click", leave, true);
         sidebar?.removeEventListener("click", close);
         document.removeEventListener("click", controls);
+        document.removeEventListener("click", toTask);
         document.removeEventListener("pointerdown", forget);
         document.removeEventListener("pointerup", follow);
+        document.removeEventListener("pointerup", hold);
         answering.disconnect();
         folding.disconnect();
     };
@@ -359,6 +421,8 @@ def measure_page_room():
             "bar": _BAR,
             "seen": _SEEN,
             "opening": _OPENING,
+            "signs": _SIGNS,
+            "held": _HELD,
             "opens": json.dumps(_OPENS),  # as text: Streamlit would load pandas to ask whether it is a table
         }
         | {"leaving": _LEAVING},

@@ -1,6 +1,7 @@
 """The card of a running story on every page: where one is, what is to be seen and done, the way back and on."""
 
 import re
+from html import escape
 
 import streamlit as st
 
@@ -47,6 +48,15 @@ STYLE = """<style>
 }
 .st-key-story_on [data-testid="stPageLink-NavLink"] :is(span, p) { color: light-dark(#FFFFFF, #0F1419); }
 .st-key-story_on { width: auto; }
+.st-key-story_task { position: absolute; }
+.attn-task { display: none; }
+@media (max-width: 899px), (max-height: 499px) {
+    .attn-task {
+        display: block; position: fixed; z-index: 999990; top: 0.25rem; right: 3.25rem; height: 2.5rem;
+        padding: 0 0.5rem; font: inherit; font-size: 0.875rem; color: inherit; background: none; border: none;
+    }
+    .attn-task[data-done] { color: light-dark(#007A5A, #4CC9A0); }
+}
 @media (max-width: 640px) { .st-key-story_ways span:has(> [data-testid="stIconMaterial"]) { display: none; } }
 .st-key-story_ways { gap: 0.35rem 0.2rem; }
 .st-key-story_card [data-testid="stVerticalBlock"] { gap: 0.3rem; }
@@ -103,7 +113,7 @@ def story_card(state):
             if now.screen.guess:
                 _draw_guess(now)  # before the task, which may show its answer
             if now.screen.task:
-                _draw_task(now.screen.task, now.is_done("task"))
+                _draw_task(now)
                 st.session_state[_ANSWER] = st.empty()
                 _draw_answer(now, _answer_before(now))
         if not now.next_screen:
@@ -183,10 +193,14 @@ def _has_work(now):
     return bool(now.screen.task or now.screen.guess)
 
 
-def _draw_task(task, done):
-    """Draw what is to be done, or that it was."""
+def _draw_task(now):
+    """Draw what is to be done, or that it was; a phone says so in its bar, too: the card is soon scrolled away."""
+    done = now.is_done("task")
     sign = ":green[:material/check_circle:] **Done:**" if done else ":material/radio_button_unchecked: **To do:**"
-    st.markdown(f"{sign} {as_text(_within_reach(task.do))}")
+    st.markdown(f"{sign} {as_text(_within_reach(now.screen.task.do))}")
+    with st.container(key="story_task"):
+        screen, said = escape(f"{now.number} {now.screen.title}"), " data-done>✓ Done" if done else ">○ To do"
+        st.html(f'<button type="button" class="attn-task" data-screen="{screen}"{said}</button>')
 
 
 def _within_reach(told):
