@@ -113,7 +113,7 @@ if page.get("stage") == "projections":
 
 setup = page.commit()
 try:
-    view, codes, problems = compute_walk(setup, ui.page_theme(), ui.page_width(), ui.page_tallest())
+    view, codes, problems = compute_walk(setup, ui.page_theme(), ui.page_width(), ui.page_tallest(count=n))
 except ValueError as error:
     ui.page_ask(page, str(error), st.error)
 page.tell(**stage_results(view, stage))

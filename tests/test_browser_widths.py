@@ -515,17 +515,6 @@ def test_a_phone_on_its_side_shows_a_matrix_whole_with_its_numbers(server, chrom
         assert lasting_faults(page, 844) == []
 
 
-def test_presented_the_title_of_a_figure_stands_below_the_line_above_it(server, chromium):
-    ends = "one => one.getBoundingClientRect().bottom"
-    for width, height in ((844, 390), (1280, 720)):
-        with looking(chromium, width, height, touched=height < LOW) as page:
-            page.goto(f"{server}/masks?present=1")
-            settled(page)
-            said = page.locator("[data-said] p")
-            title = page.locator("[data-presented]").get_by_text("Scores, masked", exact=True)
-            assert said.evaluate(ends) + 8 <= title.bounding_box()["y"]
-
-
 def test_presented_on_a_phone_on_its_side_a_matrix_has_its_numbers_or_a_line_says_that_they_have_no_room(
     server, chromium
 ):
