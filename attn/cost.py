@@ -99,8 +99,8 @@ def layer_cost(kind: str, n: int, d: int, *, kernel: int = 3, window: int = 64, 
     """
     if not isinstance(kind, str) or kind not in KINDS:
         raise ValueError(f"kind must be one of {', '.join(KINDS)}, got {kind!r}")
-    for name, number in {"n": n, "d": d, "kernel": kernel, "window": window}.items():
-        whole_number(name, number, 1)
+    sizes = {"n": n, "d": d, "kernel": kernel, "window": window}
+    n, d, kernel, window = (whole_number(name, size, 1) for name, size in sizes.items())
     projections = 4 * n * d * d
 
     def step(reach):
@@ -181,7 +181,7 @@ def attention_work(
     Work(projections=1073741824, scores=536870912, sums=536870912)
     """
     n, weights = whole_number("n", n), attention_parameters(d_model, num_heads, num_kv_heads, d_k, d_v)
-    d_k, d_v = _widths(d_model, num_heads, d_k, d_v)
+    num_heads, (_, d_k, d_v) = whole_number("num_heads", num_heads, 1), _widths(d_model, num_heads, d_k, d_v)
     return Work(n * weights, n * n * num_heads * d_k, n * n * num_heads * d_v)
 
 
@@ -254,6 +254,7 @@ def pass_work(
     sizes = {"num_layers": num_layers, "d_k": d_k, "d_ff": d_ff, "vocabulary": vocabulary}
     num_layers, d_k, d_ff, vocabulary = (whole_number(name, size, 1) for name, size in sizes.items())
     weights = attention_parameters(d_model, num_heads, num_kv_heads, d_k, d_k)
+    d_model, num_heads = _whole(d_model=d_model, num_heads=num_heads)
     if window is None:
         seen = n_new * n_kept + n_new * (n_new + 1) // 2
     else:
@@ -336,7 +337,7 @@ def attention_parameters(
     >>> attention_parameters(512, 8), attention_parameters(512, 8, num_kv_heads=1)
     (1048576, 589824)
     """
-    d_k, d_v = _widths(d_model, num_heads, d_k, d_v)
+    num_heads, (d_model, d_k, d_v) = whole_number("num_heads", num_heads, 1), _widths(d_model, num_heads, d_k, d_v)
     num_kv_heads = num_heads if num_kv_heads is None else whole_number("num_kv_heads", num_kv_heads, 1)
     d_memory = d_model if d_memory is None else whole_number("d_memory", d_memory, 1)
     d_value_memory = d_memory if d_value_memory is None else whole_number("d_value_memory", d_value_memory, 1)
@@ -349,13 +350,13 @@ def attention_parameters(
 
 
 def _widths(d_model, num_heads, d_k, d_v):
-    """Return the widths of a head, those that were not given as shares of `d_model`."""
-    for name, number in {"d_model": d_model, "num_heads": num_heads, "d_k": d_k, "d_v": d_v}.items():
-        if number is not None or name in ("d_model", "num_heads"):
-            whole_number(name, number, 1)
-    if (d_k is None or d_v is None) and d_model % num_heads:
+    """Return the width of a token and the two of a head, those that were not given as shares of `d_model`."""
+    d_model, num_heads = whole_number("d_model", d_model, 1), whole_number("num_heads", num_heads, 1)
+    given = {"d_k": d_k, "d_v": d_v}
+    if None in given.values() and d_model % num_heads:
         raise ValueError(f"d_model must be a multiple of num_heads, got {d_model} and {num_heads}")
-    return tuple(d_model // num_heads if width is None else width for width in (d_k, d_v))
+    share = d_model // num_heads
+    return d_model, *(share if width is None else whole_number(name, width, 1) for name, width in given.items())
 
 
 def cache_bytes(
@@ -401,7 +402,9 @@ def cache_bytes(
     """
     n_tokens = whole_number("n_tokens", n_tokens)
     n_tokens = n_tokens if window is None else min(n_tokens, whole_number("window", window))
-    _whole(num_kv_heads=num_kv_heads, d_k=d_k, d_v=d_v, num_layers=num_layers, bytes_per_number=bytes_per_number)
+    num_kv_heads, d_k, d_v, num_layers, bytes_per_number = _whole(
+        num_kv_heads=num_kv_heads, d_k=d_k, d_v=d_v, num_layers=num_layers, bytes_per_number=bytes_per_number
+    )
     return n_tokens * num_kv_heads * (d_k + d_v) * num_layers * bytes_per_number
 
 
@@ -418,14 +421,15 @@ def score_bytes(num_heads: int, n_q: int, n_k: int, *, bytes_per_number: int = 4
     >>> score_bytes(8, 512, 512) == 8 * 2**20, score_bytes(8, 1024, 1024) == 32 * 2**20
     (True, True)
     """
-    _whole(num_heads=num_heads, n_q=n_q, n_k=n_k, bytes_per_number=bytes_per_number)
+    num_heads, n_q, n_k, bytes_per_number = _whole(
+        num_heads=num_heads, n_q=n_q, n_k=n_k, bytes_per_number=bytes_per_number
+    )
     return num_heads * n_q * n_k * bytes_per_number
 
 
 def _whole(**numbers):
-    """Refuse numbers that count nothing."""
-    for name, number in numbers.items():
-        whole_number(name, number)
+    """Return numbers as ints, which do not overflow as numpy's do; refuse those that count nothing."""
+    return (whole_number(name, number) for name, number in numbers.items())
 
 
 def moved_bytes(
@@ -588,8 +592,9 @@ def transformer_parameters(
     >>> transformer_parameters()
     63045632
     """
-    _whole(num_layers=num_layers, d_ff=d_ff, vocabulary=vocabulary)
+    num_layers, d_ff, vocabulary = _whole(num_layers=num_layers, d_ff=d_ff, vocabulary=vocabulary)
     attention = attention_parameters(d_model, num_heads, d_k=d_k, d_v=d_v)
+    d_model = whole_number("d_model", d_model)
     feed_forward = d_model * d_ff + d_ff + d_ff * d_model + d_model
     norm = 2 * d_model
     encoder = attention + feed_forward + 2 * norm

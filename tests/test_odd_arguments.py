@@ -749,6 +749,16 @@ def test_an_odd_argument_is_refused_in_one_sentence_that_names_it_or_has_a_resul
     assert list(faults(name, FUNCTIONS[name])) == []
 
 
+@pytest.mark.parametrize("name", [name for name in FUNCTIONS if name.startswith("cost.") and GOOD.get(name)])
+def test_costs_of_small_numpy_integers_do_not_overflow(name):
+    good, function = GOOD[name], FUNCTIONS[name]
+    small = {key: np.int8(value) for key, value in good.items() if type(value) is int}
+    assert function(**good | small) == function(**good)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        function(**good | {key: np.int8(120) for key in small})
+
+
 @pytest.mark.parametrize("odd", [None, 1j, [], {}, [None], b"a", np.zeros((2, 2))], ids=described)
 def test_figures_of_several_parts_refuse_what_is_none(odd):
     panel = charts.panel(X[:, :2], LABELS, PAIR)
