@@ -11,6 +11,7 @@ from attn.functional import short_repr
 
 _PARTS = ("layer", "hconcat", "vconcat")
 _WORDED = ("mark", "encoding", "title", "resolve", "config", "padding")  # what our figures say in dictionaries
+_PLAIN = {str, int, float, bool, type(None)}
 _HOLDERS = dict | alt.FacetedEncoding
 
 
@@ -102,10 +103,10 @@ def _words(value):
     """
     if isinstance(value, alt.FacetedEncoding):
         value = {channel: each for channel, each in value._kwds.items() if each is not alt.Undefined}
-    if isinstance(value, dict):
-        return {name: _words(each) for name, each in value.items()}
+    if isinstance(value, dict):  # most of what it holds is plain, and is not asked what it is
+        return {name: each if type(each) in _PLAIN else _words(each) for name, each in value.items()}
     if isinstance(value, list | tuple):
-        return [_words(each) for each in value]
+        return [each if type(each) in _PLAIN else _words(each) for each in value]
     if isinstance(value, alt.SchemaBase):
         return value.to_dict(validate=False)
     return value.item() if isinstance(value, np.generic) else value

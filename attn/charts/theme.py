@@ -1,5 +1,6 @@
 """The two themes: every colour of every figure, and the arithmetic of colours."""
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,7 +56,7 @@ class Theme:
     def bar(self, value):
         """Return the colour of a bar of this sign."""
         ends = (self.negative, self.negative_half) if value < 0 else (self.positive, self.positive_half)
-        return hex_of(blend(ends, 0.6))
+        return _mixed(ends, 0.6)
 
     def head(self, index):
         """Return the colour of head `index`, counted from 0; after the last they start again."""
@@ -223,8 +224,8 @@ def theme_ink(fill):
     >>> theme_ink(rgb("#FFFFFF")).item(), theme_ink(rgb("#08306B")).item()
     ('#000000', '#FFFFFF')
     """
-    contrast = np.stack([contrast_ratio(fill, rgb(ink)) for ink in _INKS])
-    return np.array(_INKS)[contrast.argmax(axis=0)]
+    light = _light(fill)
+    return np.where(light / _BLACK >= _WHITEST / light, *_INKS)
 
 
 def blend(stops, fraction):
@@ -251,9 +252,20 @@ def blend(stops, fraction):
     >>> blend(["#FFFFFF", "#000000"], [0, 0.5, 1]).round().astype(int)[:, 0]
     array([255, 119,   0])
     """
-    lab = to_lab(np.stack([rgb(stop) for stop in stops]))  # (n_stops, 3)
-    at = np.linspace(0, 1, len(stops))
-    return _rgb(np.stack([np.interp(fraction, at, lab[:, i]) for i in range(3)], axis=-1))
+    at, lab = _stops(tuple(stops))
+    return _rgb(np.stack([np.interp(fraction, at, channel) for channel in lab], axis=-1))
+
+
+@functools.cache
+def _stops(stops):
+    """Return where the stops of a scale lie, (n_stops,), and the channels of their colours in CIELAB, (3, n_stops)."""
+    return np.linspace(0, 1, len(stops)), to_lab(np.stack([rgb(stop) for stop in stops])).T
+
+
+@functools.cache
+def _mixed(stops, fraction):
+    """Return one colour along stops as ``#rrggbb``."""
+    return hex_of(blend(stops, fraction))
 
 
 _WHITE = np.array([0.96422, 1.0, 0.82521])
@@ -291,7 +303,15 @@ def _rgb(lab):
     return 255 * np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
 
 
+_BLACK, _WHITEST = 0.05, 1.05  # what `_light` says of the two inks
+
+
+def _light(colour):
+    """Return the relative luminance of a colour with what a screen reflects, as contrasts count it."""
+    return _linear(colour) @ [0.2126, 0.7152, 0.0722] + _BLACK
+
+
 def contrast_ratio(a, b):
     """Return the contrast ratio of two colours, from 1 to 21."""
-    a, b = (_linear(c) @ [0.2126, 0.7152, 0.0722] + 0.05 for c in (a, b))
+    a, b = _light(a), _light(b)
     return np.maximum(a, b) / np.minimum(a, b)
