@@ -73,9 +73,10 @@ line = words.next_words_line(setup.text, found)
 shares = (1 / 2, 1 / 2) if hall else (0.7, 0.3)
 way, likely = ui.page_columns(shares, figures=True, first=1)  # on a phone the words stand right below the switches
 drawn = words.next_words_way(walked, ui.page_share(shares[0], column=True))
+additions = whole_way.whole_way_additions(language.model, before.passed)
 with way:
     ui.page_figure(
-        whole_way.whole_way_picture(whole_way.whole_way_additions(language.model, before.passed), theme=theme, **drawn),
+        partial(whole_way.whole_way_picture, additions, theme=theme, **drawn),
         "next_word.way",
         on_pick=open_part,
         codes=partial(code.way_codes, walked, drawn),
@@ -94,7 +95,7 @@ with likely:
     across = words.next_words_width(found, ui.page_share(shares[1], least=250, beside=_BETWEEN, column=True))
     codes = partial(code.next_word_codes, walked, found, factors, across)
     ui.page_figure(
-        words.next_words_picture(found, theme, across),
+        partial(words.next_words_picture, found, theme, across),
         "next_word.words",
         on_pick=lambda row: page.set(word=found.words[row].id, part="logits", tab="part"),
         tables={"next_words": lambda: words.next_words_csv(found)},

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from processes import printed
 
+from attn.models.ablation import PartFactor, ablation
 from attn.pretrained import ModelError, language_model
 
 torch = pytest.importorskip("torch")
@@ -45,6 +46,42 @@ def test_a_text_gets_the_scores_that_transformers_gives_it(both):
     with torch.no_grad():
         logits = theirs(torch.tensor([[token.id for token in read.tokens]])).logits[0].numpy()
     np.testing.assert_allclose(read.passed.logits, logits, rtol=0, atol=1e-5 * np.abs(logits).max())
+
+
+@pytest.mark.parametrize("layer", range(3))
+@pytest.mark.parametrize(
+    "family",
+    [
+        transformers.LlamaConfig(**SIZES),
+        transformers.MistralConfig(**SIZES, sliding_window=4),
+        transformers.GPT2Config(vocab_size=len(WORDS), n_embd=24, n_layer=3, n_head=4, n_positions=23),
+    ],
+    ids=lambda config: config.model_type,
+)
+def test_a_text_read_again_from_a_changed_layer_on_is_what_the_whole_pass_makes(tmp_path, family, layer):
+    save(tmp_path, family)
+    opened, asked = language_model.load(tmp_path), set()
+    changes = ablation([PartFactor(layer, 1, 0.0), PartFactor(2, "feed_forward", 1.5)])
+
+    def change(step, number, array):
+        asked.add(number)
+        doubled = 2 if (step, number) == ("residual", layer + 1) else 1
+        return changes(step, number, array) * np.asarray(doubled, array.dtype)
+
+    before, expected = (language_model.read(opened, TEXT, steps=True, change=each) for each in (None, change))
+    asked.clear()
+    again = language_model.read_again(opened, before, layer, change)
+    assert min(asked) == layer
+    np.testing.assert_equal(again, expected)
+    assert np.abs(again.passed.logits - before.passed.logits).max() > 1e-3
+
+
+def test_a_text_is_read_again_only_with_the_steps_of_a_layer_that_there_is(both):
+    _, opened = both
+    with pytest.raises(ValueError, match="before must have the steps of 3 layers, got 0"):
+        language_model.read_again(opened, language_model.read(opened, TEXT), 1, ablation([]))
+    with pytest.raises(ValueError, match="layer must be"):
+        language_model.read_again(opened, language_model.read(opened, TEXT, steps=True), 3, ablation([]))
 
 
 def test_it_writes_what_transformers_writes(both):

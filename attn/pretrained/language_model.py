@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -147,6 +147,53 @@ def read(
     if not encoding.ids:
         raise ModelError("the text must have at least one token")
     return Read(names, truncated_from, _forward(model)(model, encoding.ids, steps=steps, last=last, change=change))
+
+
+@takes(language_model="LanguageModel")
+def read_again(language_model: LanguageModel, before: Read, layer: int, change: models.Change) -> Read:
+    """Pass a text that was read through a model again, with a change that begins at a layer.
+
+    What lies below that layer is as it was, and is taken from the first reading.
+
+    Parameters
+    ----------
+    language_model
+    before
+        The text as `read` returns it, with its steps and without a change.
+    layer
+        The first that the change touches, counted from 0. It is asked neither of those below nor of what this reads.
+    change
+        As `attn.models.llama.forward` takes it.
+
+    Returns
+    -------
+    Read
+        What `read` returns for the same text with this change, every step kept.
+
+    Raises
+    ------
+    ValueError
+        If `layer` is none of the model, or the steps of `before` are not those of its layers.
+    """
+    model, passed = language_model.model, before.passed
+    whole_number("layer", layer, most=len(model.layers) - 1)
+    if len(passed.layers) != len(model.layers):
+        raise ValueError(f"before must have the steps of {len(model.layers)} layers, got {len(passed.layers)}")
+
+    def from_here(step, number, array):
+        if step == "residual" and number == 0:  # where a model has its embeddings
+            return passed.states[layer]
+        return change(step, layer + number, array)
+
+    above: dict[str, Any] = {"layers": model.layers[layer:]}
+    rest = _forward(model)(replace(model, **above), passed.ids, steps=True, change=from_here)
+    keys, values = passed.cache.keys[:layer] + rest.cache.keys, passed.cache.values[:layer] + rest.cache.values
+    again = rest._replace(
+        states=passed.states[:layer] + rest.states,
+        cache=rest.cache._replace(keys=keys, values=values),
+        layers=passed.layers[:layer] + rest.layers,
+    )
+    return before._replace(passed=again)
 
 
 @takes(language_model="LanguageModel")

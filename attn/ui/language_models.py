@@ -58,8 +58,11 @@ def read_with_steps(name, text, factors=()):
     model = opened_language_model(name)
 
     def make():
-        change = ablation(factors) if factors else None
-        return language_model.read(model, text, max_tokens=MOST_WALKED, steps=True, change=change)
+        if not factors:
+            return language_model.read(model, text, max_tokens=MOST_WALKED, steps=True)
+        first = min(len(model.model.layers) - 1, *(factor.layer for factor in factors))
+        before = read_with_steps(name, text)
+        return language_model.read_again(model, before, first, ablation(factors))
 
     return _kept(("read", name, text, tuple(factors)), make, lambda read: _bytes_of(read.passed))
 
