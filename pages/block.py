@@ -48,16 +48,21 @@ st.markdown(encoder_block.encoder_block_cell_reading(result))
 if footnote := encoder_block.encoder_block_footnote(result):
     ui.page_footnote(footnote)
 
-ui.page_reading(encoder_block.encoder_block_effects_reading(result))
-ui.page_figure(
-    partial(encoder_block.encoder_block_effects_picture, alone, theme),
-    f"block.effects.{setup.norm}",
-    on_pick=lambda row, column=None: encoder_block.go_to_encoder_block_stage(page, result, row, column),
-    tables={"moved": lambda: encoder_block.encoder_block_effects_csv(result)},
-)
+
+def steps_tab():
+    """Draw what each step carries from one token to another."""
+    ui.page_reading(encoder_block.encoder_block_effects_reading(result))
+    ui.page_figure(
+        partial(encoder_block.encoder_block_effects_picture, alone, theme),
+        f"block.effects.{setup.norm}",
+        on_pick=lambda row, column=None: encoder_block.go_to_encoder_block_stage(page, result, row, column),
+        tables={"moved": lambda: encoder_block.encoder_block_effects_csv(result)},
+    )
+
 
 SHOWN = {
     "heads": lambda: heads_added_up.heads_added_up_tab(page, result),
+    "steps": steps_tab,
     "uses": lambda: three_uses.three_uses_tab(page, result),
     "stack": lambda: stack.stack_tab(page, result),
     "training": lambda: training.block_training_tab(page, result),

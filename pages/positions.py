@@ -68,8 +68,9 @@ ui.page_figure(
     codes=codes,
 )
 
-if parts:
-    st.header("The scheme itself", anchor=False)
+
+def scheme_tab():
+    """Draw the scheme itself."""
     ui.page_reading(schemes.schemes_reading(setup))
     ui.page_figure(
         partial(schemes.schemes_picture, parts, schemes.schemes_slope(setup), theme),
@@ -127,12 +128,13 @@ def schemes_tab():
 
 
 SHOWN = {
+    "scheme": scheme_tab,
     "distance": distance_tab,
     "relation": relation_tab,
     "longer": longer_tab,
     "schemes": schemes_tab,
     "code": lambda: ui.page_code(page, codes()),
 }
-ui.page_tabs(page, TABS, SHOWN)
+ui.page_tabs(page, {name: label for name, label in TABS.items() if parts or name != "scheme"}, SHOWN)
 ui.page_sources(page)
 ui.page_next(page)

@@ -38,7 +38,7 @@ def test_the_stages_are_walked_in_the_order_of_the_norm():
     for _ in range(6):
         seen.append(app.session_state["block.stage"])
         app.button(key="block.next").click().run()
-        check(app, charts=3)
+        check(app, charts=2)
     assert [*seen, app.session_state["block.stage"]] == list(Setup(norm="pre").stages)
     assert app.button(key="block.next").disabled
     assert sorted([*seen, "feed_forward_add"]) == sorted(Setup().stages) == sorted(STAGES)
@@ -84,7 +84,7 @@ def test_embeddings_drown_without_the_root():
 
 
 def test_the_walk_begins_at_the_input_and_says_what_a_block_is():
-    app = check(opened("block"), charts=3)
+    app = check(opened("block"), charts=2)
     assert app.button(key="block.back").disabled
     assert "A transformer is a stack of blocks" in words(app)
     assert "stage" not in app.query_params
@@ -93,7 +93,7 @@ def test_the_walk_begins_at_the_input_and_says_what_a_block_is():
 
 @pytest.mark.parametrize("norm", ["post", "pre"])
 def test_only_attention_moves_other_rows(norm):
-    app = opened("block", norm=norm, token="5")
+    app = opened("block", norm=norm, token="5", tab="steps")
     moved = encoder_block.encoder_block_moves(compute_encoder_block(Setup(norm=norm, token=5)))
     assert list(moved) == [stage for stage in Setup(norm=norm).stages if stage != "input"]
     for stage, row in moved.items():
@@ -154,7 +154,7 @@ def test_a_bar_and_a_cell_go_to_their_step():
 
 @pytest.mark.parametrize("heads", ["1", "2", "4", "8"])
 def test_heads_add_up_to_the_output(heads):
-    app = check(opened("block", num_heads=heads, d_model="8"), charts=3)
+    app = check(opened("block", num_heads=heads, d_model="8"), charts=2)
     assert told(app, r"the sum differs from the output by \*\*([\d.e−]+)\*\*") < 1e-14
     assert "= **256** numbers whether h is 1, 2, 4 or 8" in words(app)
     assert words(app).count("1,048,576") == 5
@@ -230,15 +230,15 @@ def test_a_click_on_a_box_or_on_its_name_shows_that_use(server, tab):
 
     tab.set_viewport_size({"width": 1280, "height": 900})
     tab.goto(f"{server}/block?tab=Three+uses")
-    settled(tab, figures=4)
-    boxes = tab.locator(FIGURE).nth(2)
+    settled(tab, figures=3)
+    boxes = tab.locator(FIGURE).nth(1)
     for spot, use in (
         (boxes.locator('[aria-label*="part: Masked attention"]').first, "masked"),
         (boxes.locator('[aria-roledescription="text mark"]', has_text="Softmax").first, "output"),
     ):
         spot.click(force=True)
         tab.wait_for_url(f"**use={use}**", timeout=90_000)
-        settled(tab, figures=4)
+        settled(tab, figures=3)
 
 
 def test_a_long_translation_is_cut_aloud():
@@ -379,7 +379,7 @@ def test_gradients_add_up_to_more_than_the_weights_say():
 @pytest.mark.parametrize("tab", TABS)
 @pytest.mark.parametrize("text", ["one", "<b>*a* $x$ " * 40], ids=["one word", "long and marked up"])
 def test_every_tab_of_any_text(tab, text):
-    app = check(opened("block", tab=tab, text=text, second=text, num_heads="8", layers="1"), charts=2)
+    app = check(opened("block", tab=tab, text=text, second=text, num_heads="8", layers="1"), charts=1)
     assert not any("**1 <" in sentence or "*a*" in sentence for sentence in said(app))
 
 
@@ -388,7 +388,7 @@ def test_every_tab_of_any_text(tab, text):
 def test_every_lesson_at_its_ends(lesson, number):
     low = {"step": "1", "warmup": "100", "classes": "2", "epsilon": "0", "p": "0", "mean_of": "1"}
     high = {"step": "100000", "warmup": "20000", "classes": "40", "epsilon": "0.9", "p": "0.9", "mean_of": "20"}
-    check(opened("block", low if number == "0" else high, tab="Training", lesson=lesson), charts=3)
+    check(opened("block", low if number == "0" else high, tab="Training", lesson=lesson), charts=2)
 
 
 @pytest.mark.parametrize("stage", STAGES)

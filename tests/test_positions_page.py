@@ -232,7 +232,7 @@ def test_the_last_wave_of_halves_is_the_one_that_the_paper_speaks_of():
     assert "the last every **62,832**" in told
     assert "10,000 · 2π" in told
     assert round(positions.wavelengths(32, endpoint=True)[-1]) == 62832
-    check(opened("positions", positions="halves", d_model="7", tab="longer"), charts=3)
+    check(opened("positions", positions="halves", d_model="7"), charts=2)
 
 
 def test_yarn_counts_its_pairs():

@@ -26,6 +26,7 @@ PRE_NORM = (
 
 TABS = {
     "heads": "Heads added up",
+    "steps": "What each step does",
     "uses": "Three uses",
     "stack": "Stack",
     "training": "Training",

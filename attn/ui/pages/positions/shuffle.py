@@ -37,6 +37,7 @@ from attn.words import capital
 BASES = {"100": "100", "1000": "1,000", "10000": "10,000", "100000": "100,000", "500000": "500,000"}
 STRETCHES = {"2": "2", "4": "4", "16": "16", "32": "32"}
 TABS = {
+    "scheme": "The scheme",
     "distance": "By distance",
     "relation": "Only the distance counts",
     "longer": "Longer texts",
@@ -71,7 +72,7 @@ class Setup:
     at: int = link_whole(5, 0, 400)
     apart: int = link_whole(3, 0, 100)
     n: int = link_whole(2048, 64, 8192)
-    tab: str = link_choice("distance", TABS, OLD_TABS)
+    tab: str = link_choice("scheme", TABS, OLD_TABS)
 
     @property
     def about_pairs(self):
