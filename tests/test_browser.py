@@ -185,6 +185,15 @@ def test_a_cell_chosen_on_step_by_step(visit):
     expect(page.get_by_label(re.compile("4 four")).first).to_be_visible()
 
 
+@pytest.mark.parametrize("stage", ["scaled", "masked", "weights"])
+def test_of_alike_matrices_of_a_step_each_can_be_clicked(visit, stage):
+    visit.go("step_by_step", f"?source=random&text=one%20two%20three%20four&stage={stage}")
+    visit.click(2, 1, matrix=0)
+    visit.wait_for_link(cell="2,1")
+    visit.click(3, 0, matrix=1)
+    visit.wait_for_link(cell="3,0")
+
+
 @pytest.mark.parametrize("frame", ["", "&embed=true", "&present=1"])
 def test_a_click_leaves_every_legend_its_colours(visit, frame):
     page = visit.go("step_by_step", f"?source=random&text=one%20two%20three%20four&stage=products{frame}", figures=2)

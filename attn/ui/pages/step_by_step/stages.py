@@ -1,6 +1,7 @@
 """The stages of Step by step: what each shows, says and writes as a formula."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -101,6 +102,7 @@ class Part(NamedTuple):
     mark: str = ""  # "cell": the chosen cell; "row", "column", "same": the row, column or cell that comes from
     limit: float | None = None
     hides: bool = False  # whether the mask is shown
+    picks: bool = False  # whether a cell is chosen by a click in it, as in that with the chosen cell
 
     def panel(self, view):
         """Return the matrix to be drawn."""
@@ -109,8 +111,8 @@ class Part(NamedTuple):
             view.labels if tokens else charts.counted(n) for tokens, n in zip(self[3:5], values.shape, strict=True)
         ]
         options = self._options(view) | ({"hidden": view.hidden} if self.hides else {})
-        if self.mark == "cell":
-            options["pick"] = charts.Pick("cell", view.cell)
+        if self.picks or self.mark in ("cell", "same"):
+            options["pick"] = replace(options.get("pick", charts.Pick()), select="cell")
         return charts.panel(values, *names, **options)
 
     def code(self, view):
@@ -280,9 +282,9 @@ def _masked(view):
     s = view.steps
     limit = _limit(s.scores, s.biased)
     title = "Scores" if view.divisor_name == "none" else "Scaled scores"
-    parts = [Part("steps.scores", title, limit=limit), "→"]
+    parts = [Part("steps.scores", title, mark="same", limit=limit), "→"]
     if (s.biased != s.scores).any():
-        parts += [Part("steps.biased", "With positions", limit=limit), "→"]
+        parts += [Part("steps.biased", "With positions", mark="same", limit=limit), "→"]
     return [*parts, Part("steps.biased", _masked_title(view), mark="cell", limit=limit, hides=True)]
 
 
@@ -293,7 +295,7 @@ def _masked_title(view):
 
 def _softmax(view):
     return [
-        Part("steps.biased", _masked_title(view), mark="row", hides=True),
+        Part("steps.biased", _masked_title(view), mark="row", hides=True, picks=True),
         "→",
         Part("steps.weights", "Weights", mark="cell", hides=True),
     ]
