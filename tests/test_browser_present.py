@@ -13,6 +13,7 @@ pytest.importorskip("playwright")
 from playwright.sync_api import expect  # noqa: E402
 from serving import settled  # noqa: E402
 from test_browser import PATHS, visit  # noqa: E402, F401  a fixture
+from test_browser_widths import looking  # noqa: E402
 
 from attn.ui.stories.running import COME_ALONG, story_that_comes_along  # noqa: E402
 
@@ -337,3 +338,14 @@ def test_every_screen_of_a_story_is_opened_once_before_the_talk(visit, request):
     if request.config.getoption("--every-width"):
         status = page.get_by_text(re.compile("^All [0-9]+ screens came, the slowest in [0-9.]+ s"))
         expect(status).to_contain_text("No other machine was asked by this browser.")
+
+
+def test_presented_the_title_of_a_figure_stands_below_the_line_above_it(server, chromium):
+    ends = "one => one.getBoundingClientRect().bottom"
+    for width, height in ((844, 390), (1280, 720)):
+        with looking(chromium, width, height, touched=height < 500) as page:
+            page.goto(f"{server}/masks?present=1")
+            settled(page)
+            said = page.locator("[data-said] p")
+            title = page.locator("[data-presented]").get_by_text("Scores, masked", exact=True)
+            assert said.evaluate(ends) <= title.bounding_box()["y"]
