@@ -35,7 +35,7 @@ def _listed(keys):
 
 
 _LIST = (
-    f'<details class="attn-keys"><summary>Keys</summary><dl>{_listed(KEYS)}</dl>'
+    f'<details class="attn-keys"><summary>Keyboard</summary><dl>{_listed(KEYS)}</dl>'
     f"<p>While presenting</p><dl>{_listed(PRESENT_KEYS)}</dl></details>"
 )
 _CSS = """

@@ -311,7 +311,7 @@ def softmax_page_scaling_picture(found):
             charts.curves(
                 lines,
                 page_theme(),
-                x=charts.Axis("d_k", log=True, ticks=WIDTHS),
+                x=charts.Axis("dₖ", log=True, ticks=WIDTHS),
                 y=charts.Axis(name, range=(0, 1 if field == "largest" else 0.4)),
                 title=name.capitalize(),
                 dots=True,

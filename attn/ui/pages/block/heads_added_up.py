@@ -144,7 +144,7 @@ def _cost_in_words(setup):
 def _cost_table():
     """Return the published effect of the number of heads as Markdown."""
     lines = [
-        "| heads | d_k = d_v | numbers trained, d_model 512 | perplexity | BLEU |",
+        "| heads | dₖ = dᵥ | numbers trained, d_model 512 | perplexity | BLEU |",
         "|---:|---:|---:|---:|---:|",
     ]
     for h, (perplexity, bleu) in TABLE_3A.items():

@@ -17,9 +17,9 @@ from attn.words import share
 
 MATRICES = {"q": "Query", "k": "Key", "v": "Value"}
 DIVISORS = {
-    "sqrt_d_k": "√d_k",
+    "sqrt_d_k": "√dₖ",
     "none": "Nothing",
-    "d_k": "d_k",
+    "d_k": "dₖ",
     "sqrt_d_model": "√d_model",
     "sqrt_n": "√n",
     "own": "A number",
