@@ -203,7 +203,7 @@ def test_the_menu_the_tabs_and_the_pages_have_keys(keys):
     assert "Home" in keys.focused
     keys.press("Enter")
     expect(page.get_by_role("heading", level=1, name="Who looks at whom?")).to_be_visible()
-    page.get_by_text("Keys", exact=True).click()
+    page.get_by_text("Keyboard", exact=True).click()
     assert page.locator(".attn-keys dt").all_inner_texts() == [name for name, _ in (*KEYS, *PRESENT_KEYS)]
 
 
