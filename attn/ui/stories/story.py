@@ -5,6 +5,7 @@ Nothing here knows Streamlit, and nothing of what a file says is run: it is text
 
 import base64
 import binascii
+import math
 import re
 import zlib
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ OPTIONS = (2, 8)  # to guess among, at least and at most
 TAB = "tab"  # that is open
 VIEWS = ("stage", TAB)  # choices of what a page shows, not of how it computes it
 MOST_CONTROLS = 4  # of a task: more would be no strip
+_LEAST = 0.001  # from here on three decimals of a number are enough for a hint
 PACKED = "~"  # how a story begins that a link holds whole
 
 
@@ -151,9 +153,13 @@ def read_story(text, pages, without=()):
 
 def write_story(story):
     """Return the file of a story, which `read_story` reads."""
+    return yaml.safe_dump(_told(story), sort_keys=False, allow_unicode=True, width=100)
+
+
+def _told(story):
+    """Return what a story's file says, as mappings, lists and words."""
     told = {"title": story.title} | ({"about": story.about} if story.about else {})
-    told["screens"] = [_written(screen) for screen in story.screens]
-    return yaml.safe_dump(told, sort_keys=False, allow_unicode=True, width=100)
+    return told | {"screens": [_written(screen) for screen in story.screens]}
 
 
 def story_file_name(story):
@@ -185,7 +191,10 @@ def _written(screen):
 
 def pack_story(story):
     """Return a story as a link holds it whole, or None of one that is too long for a link."""
-    written = write_story(story).encode()
+    # nobody reads these lines: without breaks and indents more of a story fits
+    written = yaml.safe_dump(
+        _told(story), sort_keys=False, allow_unicode=True, width=math.inf, default_flow_style=True
+    ).encode()
     packed = PACKED + base64.urlsafe_b64encode(zlib.compress(written, 9)).decode().rstrip("=")
     return packed if len(packed) <= LONGEST_LINK_VALUE and len(written) <= MOST_UNPACKED else None
 
@@ -332,7 +341,9 @@ def _words(told, name, where):
 
 def _written_number(value):
     """Return a number that a page told as a sentence says it; nothing is told of what the page does not have."""
-    return "no number" if value is None else f"{value:,}" if isinstance(value, int) else number(value)
+    if value is None:
+        return "no number"
+    return f"{value:,}" if isinstance(value, int) else number(round(value, 3) if abs(value) >= _LEAST else value)
 
 
 def _kind(told):
