@@ -170,8 +170,7 @@ def _watch_sentence(state, now):
 
 def _draw_sentence(state, now, changed):
     """Draw what is to be seen on the screen, or was before somebody changed it; presented, only as long as it is so."""
-    when = "before you did what was asked" if now.is_done("task") else "when this screen opened"
-    note = f" *The figure was so {when}.*" * changed
+    note = " *This was before your change.*" * changed
     present_story_words(now.screen if not changed and shows_view(now.screen, state) else None)
     st.session_state[_SENTENCE].markdown(f"**{as_text(now.screen.title)}** {as_text(now.screen.sentence)}{note}")
 
@@ -270,9 +269,13 @@ def _ways(state, now):
 
 
 def _way_on(now):
-    """Return story, screen, name and title of the way on: to the next screen, or to a story that is left."""
+    """Return story, screen, name and title of the way on: to the next screen, or to a story that is left.
+
+    There is no title while a guess is open, which the next screen's may answer.
+    """
     if now.next_screen:
-        return now.name, now.next_screen, "Next screen", now.story.screens[now.next_screen - 1].title
+        title = now.story.screens[now.next_screen - 1].title
+        return now.name, now.next_screen, "Next screen", None if now.is_done("guess") is False else title
     if now.name in COME_ALONG and (left := _stories_left(now.name)):
         return left[0], 1, "Next story", story_that_comes_along(left[0]).title
     return None
@@ -294,7 +297,8 @@ def story_foot(state):
     way = _way_on(now) if now and state.page == now.screen.page else None
     if way:
         *to, label, title = way
-        _screen_link(*to, f"{label}: **{as_text(title)}**", ":material/arrow_forward:", width="stretch")
+        told = f": **{as_text(title)}**" if title else ""
+        _screen_link(*to, f"{label}{told}", ":material/arrow_forward:", width="stretch")
     return bool(way)
 
 
