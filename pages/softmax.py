@@ -55,10 +55,10 @@ def scaling_tab():
     page.tell(**softmax.softmax_page_scaling_results(found))
 
     def say():
-        """Say why, unless the card of a story does, and what is to be seen."""
-        if not story_speaks(page):
-            ui.page_reading(softmax.softmax_page_scaling_reason(found), SCALING_FORMULA)
-        st.markdown(softmax.softmax_page_scaling_seen(found, setup.keys))
+        """Say why, and what is to be seen; of both only what the card of a story does not say."""
+        told = story_speaks(page)
+        ui.page_reading(softmax.softmax_page_scaling_reason(found, told), SCALING_FORMULA)
+        st.markdown(softmax.softmax_page_scaling_seen(found, setup.keys, told))
 
     ui.page_figure(
         softmax.softmax_page_scaling_picture(found),

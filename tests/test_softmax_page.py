@@ -160,3 +160,11 @@ def test_what_dividing_keeps_and_why_the_derivative_rises_first_without_it():
     )
     assert f"The derivative is {alike:.3f} where 16 keys share alike" in told
     assert (two, one) == (0.5, 0)
+    story = check(opened("softmax", tab="scaling", story="ten_minutes", screen="9"))
+    beside = " ".join(said(story))
+    assert "With random queries and keys each product has variance 1, so a score has variance $d_k$" in beside
+    assert f"Undivided it falls to **{undivided[-1]:.3f}**: little can be learnt." in beside
+    assert any("Var" in formula.value for formula in story.latex)
+    for in_the_card in ("Why divide by the root?", "does not give everything to one key", "Largest weight:"):
+        assert in_the_card in told
+        assert in_the_card not in beside

@@ -321,22 +321,46 @@ def softmax_page_scaling_picture(found):
     return charts.beside(*drawn)
 
 
-def softmax_page_scaling_reason(found):
-    """Say why scores are divided by the root, with what was measured of the widest queries and keys."""
+def softmax_page_scaling_reason(found, told=False):
+    """Say why scores are divided by the root, with what was measured of the widest queries and keys.
+
+    Parameters
+    ----------
+    found : list of tuple
+        As `softmax_page_saturations` measures them.
+    told : bool
+        Whether the card of a story says what is asked and what comes of it, so that the reason is left.
+    """
     last = analysis.Saturation(*found[-1])
     spread = math.sqrt(last.variance)
+    asked = "Why divide by the root? A score adds up $d_k$ products, so it grows like $\\sqrt{d_k}$. "
+    comes = ", and the softmax does not give everything to one key"
     return (
-        "Why divide by the root? A score adds up $d_k$ products, so it grows like $\\sqrt{d_k}$. With random queries "
-        "and keys each product has variance 1, so a score has variance $d_k$, and its spread, the standard deviation, "
-        f"is the root of that: measured as **{spread:.1f}** at $d_k$ = {last.d_k:,}. Divided by $\\sqrt{{d_k}}$ it "
-        f"stays near 1, here {spread / math.sqrt(last.d_k):.2f}, and the softmax does not give everything to one key."
+        f"{asked * (not told)}With random queries and keys each product has variance 1, so a score has variance $d_k$, "
+        f"and its spread, the standard deviation, is the root of that: measured as **{spread:.1f}** at $d_k$ = "
+        f"{last.d_k:,}. Divided by $\\sqrt{{d_k}}$ it stays near 1, here {spread / math.sqrt(last.d_k):.2f}"
+        f"{comes * (not told)}."
     )
 
 
-def softmax_page_scaling_seen(found, keys):
-    """Say what each of the two pictures shows, with the numbers at the widest queries and keys."""
+def softmax_page_scaling_seen(found, keys, told=False):
+    """Say what each of the two pictures shows, with the numbers at the widest queries and keys.
+
+    Parameters
+    ----------
+    found : list of tuple
+        As `softmax_page_saturations` measures them.
+    keys : int
+    told : bool
+        Whether the card of a story says the numbers of the first picture, so that the second alone is said, in short.
+    """
     rows = [analysis.Saturation(*row) for row in found]
     last = rows[-1]
+    if told:
+        return (
+            "**Size of the derivative:** how far the weights move when a score does. Undivided it falls to "
+            f"**{last.slope[0]:.3f}**: little can be learnt."
+        )
     return (
         f"**Largest weight:** of {keys} keys the best gets **{last.largest[0]:.2f}** at $d_k$ = {last.d_k:,}, and "
         f"divided by $\\sqrt{{d_k}}$ **{last.largest[1]:.2f}**. **Size of the derivative:** how far the weights move "
