@@ -396,7 +396,7 @@ def test_a_card_says_the_shapes_of_the_worked_example_and_that_the_model_reads_b
     e = examples.worked_example()
     context, heads = (screen_of("ten_minutes", at).sentence for at in (8, 10))
     assert f"A value has {e.w_v.shape[1]} numbers, a query {e.w_q.shape[1]}" in context
-    assert "softmax(QKᵀ/√d_k)V" in context
+    assert "softmax(QKᵀ/√dₖ)V" in context
     assert "It reads both ways, without a mask." in heads
     every = np.array([[model_layer_weights(DEFAULT_TEXT, layer, head) for head in range(12)] for layer in range(6)])
     assert f"all its {every[:, :, 0, 0].size} heads" in heads
