@@ -617,6 +617,13 @@ def test_a_story_holds_no_room_which_is_gone_when_it_is_told():
     assert (screen.page, screen.query) == ("room", (("layer", "5"),))
 
 
+def test_a_story_is_checked_for_a_talk_whatever_letters_its_link_holds():
+    links = (
+        pack_story(Story(random.Random(at).randbytes(40).hex(), "", (Screen("masks", (), "."),))) for at in range(5000)
+    )
+    check(opened("talk", story=next(link for link in links if "__" in link)), charts=0)
+
+
 def test_the_story_that_runs_is_the_one_that_is_checked_for_a_talk():
     def checked(**link):
         app = check(opened("talk", link), charts=0)

@@ -1,6 +1,7 @@
 """The page that says whether a talk can be given: the machine, the screens of a story, the audience's way in."""
 
 from dataclasses import dataclass
+from hashlib import sha256
 from html import escape
 from pathlib import Path
 
@@ -104,7 +105,8 @@ def talk_walk(name):
         "Each opens in a small window of 1280 × 720, as it will be presented. The server then holds what it loaded, "
         "and the browser what it fetched."
     )
-    _walk(key=f"talk.walk.{name}", data={"screens": screens, "figure": FIGURES, "words": _WORDS})
+    key = f"talk.walk.{sha256(name.encode()).hexdigest()}"  # a link may hold what Streamlit takes for its own
+    _walk(key=key, data={"screens": screens, "figure": FIGURES, "words": _WORDS})
 
 
 def talk_audience():
