@@ -786,6 +786,23 @@ class TestProducts:
         assert two["y"] == pytest.approx(three["y2"])
         assert (total["y"], total["y2"]) == pytest.approx((three["y"], one["y2"]))
 
+    def test_a_sum_stands_at_the_end_of_its_step_and_no_line_goes_through_it(self):
+        spec = spec_of(charts.products([1.0, 1.0, 1.0, 1.0], [0.5, -0.48, -0.3, 0.27], charts.LIGHT))
+        line, _, _, texts = spec["vconcat"][3]["layer"]
+        (zero,) = {row["y"] for row in rows_of(spec, line)}
+        steps = rows_of(spec, texts)
+        assert [step["written"] < step["y"] for step in steps] == [True, False, False, True, False]  # 0.5 0.02 −0.28 …
+        assert all(step["written"] < step["y"] or step["written"] > step["y2"] for step in steps)
+        height = spec["vconcat"][3]["height"]
+        struck = [at for at, step in enumerate(steps) if abs(step["written"] - zero) * height < 8]
+        assert struck == [1, 3]
+        assert not {row["x"] for row in rows_of(spec, line)} & set(struck)
+
+    def test_the_last_cell_of_the_products_is_named(self):
+        spec = spec_of(charts.products([1.0, 2.0], [3.0, 4.0], charts.LIGHT))
+        (named,) = rows_of(spec, spec["vconcat"][1]["layer"][1])
+        assert (named["x"], named["text"]) == (2.5, "sum")
+
     def test_many_places_become_the_largest_and_the_others(self):
         rng = np.random.default_rng(0)
         left, right = rng.normal(size=(2, 64))

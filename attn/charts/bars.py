@@ -131,8 +131,9 @@ def products(left, right, theme=LIGHT, *, left_name="query", right_name="key", l
     -------
     alt.VConcatChart
         The two rows, their products, and below them a step per product that begins where the one
-        before it ended; the last column is the total. Of more than 24 places, or of more than have room
-        for their decimals, those with the largest products, in their order, and one for the others together.
+        before it ended, with the sum so far at its end; the last column is the total. Of more than 24
+        places, or of more than have room for their decimals, those with the largest products, in their
+        order, and one for the others together.
 
     Raises
     ------
@@ -161,7 +162,7 @@ def products(left, right, theme=LIGHT, *, left_name="query", right_name="key", l
     strip = partial(_strip, columns=terms.size + 1, pitch=pitch, theme=theme)
     rows = [
         strip(factors[0], texts[0], kept, left_name, limit=shared, color=theme.role(left_name)),
-        strip(factors[1], texts[1], kept, f"× {right_name}", limit=shared, color=theme.role(right_name)),
+        strip(factors[1], texts[1], kept, f"× {right_name}", limit=shared, color=theme.role(right_name), below="sum"),
         strip(
             np.append(terms, total), texts[2], np.arange(terms.size + 1), "= product", limit=largest, color=theme.text
         ),
@@ -231,12 +232,17 @@ def _ends(plane, end, middle, texts, left):
     return [plane.texts(table.filter(mark_column(side)), **place) for side, place in sides if side.any()]
 
 
-def _strip(values, texts, at, name, *, columns, pitch, limit, color, theme):
-    """Return a row of cells with their values as `texts`, those in the columns `at`."""
+def _strip(values, texts, at, name, *, columns, pitch, limit, color, theme, below=""):
+    """Return a row of cells with their values as `texts`, those in the columns `at`.
+
+    In place of a last cell may stand what the one below it is.
+    """
     limit = limit if limit and np.isfinite(limit) else None
     scale = colour_scale(values, theme, "signed", limit, name=name)
     title = labelled_axis(Ticks([0.5], [name], 0), "", theme.muted, labelColor=color, labelFontWeight=700)
     plane = Plane(pitch * columns, 2 * LINE, columns=columns, rows=1, y_axis=title)
+    last = mark_table({"x": [columns - 0.5], "y": [1 - LINE / 2 / plane.height], "text": [below]})
+    named = [plane.texts(last, color=theme.muted)] if below else []
     columns = {"x": at, "x2": at + 1, "y": 0, "y2": 1, "middle": at + 0.5, "half": 0.5}
     columns |= {"shade": scale.shade(values), "state": np.where(np.isfinite(values), 0, 2)}
     columns |= {"text": texts, "ink": theme_ink(scale.colours(values))}
@@ -244,29 +250,34 @@ def _strip(values, texts, at, name, *, columns, pitch, limit, color, theme):
     fill = mark_colour(scale.encoding("shade", legend=False), theme)
     says = plane_tooltip(("shown", name))
     mark = mark_layer(table, "rect", plane.box() | {"color": fill, "tooltip": says}, stroke=theme.grid)
-    return plane.figure([mark, plane.texts(table, "middle", "half", says)])
+    return plane.figure([mark, *named, plane.texts(table, "middle", "half", says)])
 
 
 def _steps(terms, names, texts, theme, pitch):
-    """Return the products as steps from 0 up or down to their total."""
+    """Return the products as steps from 0 up or down to their total, each with the sum so far at its end."""
     ends = np.cumsum(np.nan_to_num(terms))
     start, end = np.append(np.append(0, ends[:-1]), 0), np.append(ends, ends[-1])
     low, high = min(0, ends.min()), max(0, ends.max())
-    room = (high - low or 1) / _STEPS  # of the sum to a pixel
-    top, span = high + 2 * LINE * room, high - low + 3 * LINE * room
-    at = np.arange(end.size)
+    beside = 1.5 * LINE / _STEPS  # room for a sum above the highest step, and below the lowest
+
+    def level(sums):
+        return beside + (high - sums) / (high - low or 1) * (1 - 2 * beside)
+
+    at, zero, up = np.arange(end.size), float(level(0)), end >= start
     names = Ticks((at + 0.5).tolist(), [*names, "total"], -45 if max(map(label_pixels, names)) + 6 > pitch else 0)
-    sums = labelled_axis(Ticks([top / span], ["running sum"], 0), "", theme.muted, labelColor=theme.muted)
+    sums = labelled_axis(Ticks([zero], ["running sum"], 0), "", theme.muted, labelColor=theme.muted)
     plane = Plane(
         pitch * end.size, _STEPS, columns=end.size, rows=1, x_axis=labelled_axis(names, "", theme.muted), y_axis=sums
     )
+    written = level(end) + np.where(up, -1, 1) * (LINE / 2 + 1) / _STEPS
     columns = {
         "x": at + 0.1,
         "x2": at + 0.9,
         "middle": at + 0.5,
         "label": names.texts,
-        "y": (top - np.maximum(start, end)) / span,
-        "y2": (top - np.minimum(start, end)) / span,
+        "y": level(np.maximum(start, end)),
+        "y2": level(np.minimum(start, end)),
+        "written": written,
         "color": [theme.bar(term) for term in terms] + [theme.text],
         "text": texts,
         "shown": [number(term, 4) for term in np.append(terms, terms.sum())],
@@ -276,11 +287,12 @@ def _steps(terms, names, texts, theme, pitch):
     says = plane_tooltip(("label", "place"), ("shown", "product"), ("sum", "sum so far"))
     channels = plane.box() | {"color": mark_channel("color:N", scale=None), "tooltip": says}
     mark = mark_layer(table, "rect", channels, cornerRadius=1)
-    level = (top - ends) / span
-    links = mark_table({"x": at[:-1] + 0.9, "x2": at[1:] + 0.1, "y": level, "y2": level})
+    links = mark_table({"x": at[:-1] + 0.9, "x2": at[1:] + 0.1, "y": level(ends), "y2": level(ends)})
     links = mark_layer(links, "rule", plane.box(), color=theme.muted, strokeDash=[2, 2], tooltip=None)
-    zero = plane.outline(0, top / span, end.size, top / span, theme.muted, 1)
-    return plane.figure([zero, links, mark, plane.texts(table, "middle", "y", dy=-LINE // 2 - 1)])
+    free = at[np.abs(written - zero) * _STEPS > LINE / 2]  # the line at zero goes through no number
+    line = mark_table({"x": free, "x2": free + 1, "y": zero, "y2": zero})
+    line = mark_layer(line, "rule", plane.box(), color=theme.muted, tooltip=None)
+    return plane.figure([line, links, mark, plane.texts(table, "middle", "written")])
 
 
 def _short(rows, room):
