@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from driving import opened, said
 
-from attn import analysis, cost
+from attn import analysis, charts, cost
 from attn.data import examples, published
 from attn.pretrained.loading import smollm2
 from attn.ui.language_models import HOW_TO_GET
@@ -17,6 +17,9 @@ from attn.ui.pages.cost.curves import cost_curves_training_reading
 from attn.ui.pages.positions.schemes import schemes_footnote, schemes_reading, schemes_trained_cosines
 from attn.ui.pages.positions.shuffle import Setup as PositionsSetup
 from attn.ui.pages.softmax import softmax_page_saturations, softmax_page_scaling_footnote
+from attn.ui.pages.step_by_step.stages import STAGES
+from attn.ui.pages.step_by_step.walk import Setup as WalkSetup
+from attn.ui.pages.step_by_step.walk import compute_walk
 from attn.ui.terms import TERMS
 
 _DIVISION = re.compile(r"dfrac\{(e.*?\})\}\{(e.*?\})\} = \\dfrac\{(.*?)\}\{(.*?)\} = \\mathbf\{(.*?)\}")
@@ -40,6 +43,12 @@ def test_a_weight_is_what_a_pocket_calculator_makes_of_the_numbers_written_besid
         digits = max(3, len(written.replace(".", "")))
         assert float(f"{np.sum(again):.{digits}g}") == pytest.approx(float(written), rel=1e-9)
     assert f"{float(over) / float(under):.3f}" == weight
+    divided = temperature != "1"
+    assert ("(score ÷ temperature), divided by the sum" in told, "its score, divided by the sum" in told) == (
+        divided, not divided,
+    )  # fmt: skip
+    view = compute_walk(from_link(WalkSetup, {"temperature": temperature})[0], charts.LIGHT, 880, 300)[0]
+    assert STAGES["weights"].parts(view)[1] == (f"÷ {temperature} →" if divided else "→")
     e = examples.worked_example()
     scores = (e.x @ e.w_q)[row] @ (e.x @ e.w_k)[: row + 1].T / math.sqrt(e.w_q.shape[1]) / float(temperature)
     assert weight == f"{np.exp(scores[column]) / np.exp(scores).sum():.3f}"

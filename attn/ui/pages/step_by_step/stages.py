@@ -296,7 +296,7 @@ def _masked_title(view):
 def _softmax(view):
     return [
         Part("steps.biased", _masked_title(view), mark="row", hides=True, picks=True),
-        "→",
+        "→" if view.temperature == 1 else f"÷ {number(view.temperature)} →",
         Part("steps.weights", "Weights", mark="cell", hides=True),
     ]
 
@@ -497,7 +497,7 @@ def _sum_up_mask(view):
 
 
 def _sum_up_softmax(view):
-    """Write a weight as e to the power of its score, divided by the sum of these powers in its row."""
+    """Write a weight as e to the power of its score over the temperature, divided by the sum of such powers."""
     (row, column), s = view.cell, view.steps
     scores, weight = s.masked_scores[row].astype(float), float(s.weights[row, column])
     seen = np.isfinite(scores)
@@ -516,8 +516,9 @@ def _sum_up_softmax(view):
     every = "+".join(map(power, terms)) if len(terms) else rf"\sum_k e^{{s_k{divided}}}"
     over, under = (_in_formula(each, digits) for each in (powers[column], powers.sum()))
     exactly = r"\approx" if weight not in (0, 1) and f"{weight:.{_WEIGHT_DECIMALS}f}" in ("0.000", "1.000") else "="
+    power_of = "(score ÷ temperature)" if divided else "its score"
     ends = [
-        "A weight is e = 2.718… to the power of its score, divided by the sum of these powers in its row.",
+        f"A weight is e = 2.718… to the power of {power_of}, divided by the sum of these powers in its row.",
         f"The largest score of the row, {number(largest)}, is taken from each first, which changes no weight." * far,
         "What the mask hides adds e to the power of −∞, which is 0." * (not all(seen)),
     ]
