@@ -21,6 +21,7 @@ from attn.ui.controls.model_and_text import (
 from attn.ui.controls.sentence import sentence_control
 from attn.ui.controls.why_link import why_link
 from attn.ui.controls.word_level import say_word_level, word_level_control
+from attn.ui.numpy_models import numpy_kind
 from attn.ui.pages.change import charts as effect_charts
 from attn.ui.pages.change import effects, sweep, words, writing
 from attn.ui.pages.change.controls import (
@@ -50,6 +51,7 @@ source = model_and_text_of(page)
 try:
     models.permit_model(source[0])
     loaded = models.loaded_model(*source[:2])
+    page.lead(kind=numpy_kind(loaded.family))
     with st.sidebar:
         read = effects.effect_reading_controls(page, loaded)
     first = effects.effect_unchanged_run(read)

@@ -26,6 +26,7 @@ if not page.get("text").strip():
 try:
     permit_model(page.get("model"))
     language = language_models.opened_language_model(page.get("model"))
+    page.lead(kind="writes")
     controls.next_word_fit(page, language)
     with st.sidebar:
         controls.next_word_part_controls(page, language)

@@ -252,6 +252,15 @@ def test_a_link_that_names_another_model_than_the_only_one_says_so(server, page)
     assert notices(opened(page)) == []
 
 
+def test_a_model_that_a_server_does_not_open_leaves_none_of_its_heads(server):
+    server(MODELS="default")
+    own = {"text": "My sister gave the book to her friend."}
+    for page in ("pretrained", "inside", "change", "why"):
+        usual = opened(page, **own).query_params | {"off": ""}  # Change begins without the heads of its first example
+        named = opened(page, **own, model=smollm2.NAME, layer="24", head="5", cell="5.4")
+        assert usual == named.query_params | {"off": ""}
+
+
 @pytest.mark.parametrize("models", ["default", "hub"])
 def test_change_offers_a_visitor_only_what_may_be_opened_and_done(server, monkeypatch, models):
     server(MODELS=models)

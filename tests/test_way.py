@@ -10,8 +10,10 @@ import pytest
 from driving import PAGES, ROOT, check, opened, said
 from setups import setup_of
 
+from attn import pretrained
 from attn.pretrained.loading import smollm2
 from attn.ui.controls.model_and_text import SourceChoice
+from attn.ui.link import from_link
 from attn.ui.menu import GROUPS, MENU
 from attn.ui.pages.home import PURPOSE, WAYS
 from attn.ui.pages.softmax import TABS as SOFTMAX_TABS
@@ -197,11 +199,50 @@ def test_pages_of_real_models_are_led_to_with_the_head_and_the_word_that_were_lo
     assert app.session_state["inside.last"].cell == (4, 6)
 
 
-@pytest.mark.skipif(not (smollm2.packaged() or smollm2.cached()), reason="SmolLM2 is not on this machine")
-def test_another_model_goes_to_the_pages_that_can_say_it_alone():
-    app = check(opened("inside", model=smollm2.NAME, layer="3"))
-    assert led(app)["pretrained"]["model"] == led(app)["change"]["model"] == smollm2.NAME
-    assert (led(app)["why"], led(app)["home"]) == ({}, {})
+SMOLLM2_IS_HERE = pytest.mark.skipif(
+    not (smollm2.packaged() or smollm2.cached()), reason="SmolLM2 is not on this machine"
+)
+OF_A_MODEL = ("pretrained", "inside", "next_word", "change", "why")
+
+
+def shown_by(query, page):
+    """Return the model, text, layer and head that a page shows which is opened with a link."""
+    script = next(entry.script for entry in MENU if entry.page == page)
+    made, notices = from_link(setup_of(script), query)
+    assert not notices
+    return tuple(getattr(made, name, pretrained.DEFAULT) for name in ("model", "text", "layer", "head"))
+
+
+@SMOLLM2_IS_HERE
+@pytest.mark.parametrize("page", OF_A_MODEL)
+def test_model_text_layer_and_head_go_along_together(page):
+    look = (smollm2.NAME, "The capital of Italy is", 24, 5)
+    app = check(opened(page, **dict(zip(("model", "text", "layer", "head"), map(str, look), strict=True))))
+    assert shown_by(app.query_params, page) == look
+    for other in OF_A_MODEL:
+        assert shown_by(led(app)[other], other) == look, other
+    assert led(app)["home"] == led(app)["heads"] == {"text": look[1]}  # whose model is another: none of its heads
+    app = follow(follow(app, "home"), "next_word" if page != "next_word" else "why")
+    for other in OF_A_MODEL:
+        assert shown_by(led(app)[other], other) == look, other
+
+
+@SMOLLM2_IS_HERE
+@pytest.mark.parametrize("page", ["home", "pretrained", "inside", "change", "why"])
+def test_a_head_of_a_model_that_only_reads_stays_out_of_the_page_of_next_words(page):
+    look = {"text": TYPED, "layer": "3", "head": "11"}
+    app = check(opened(page, **look))
+    for other in ("home", *OF_A_MODEL):
+        if other == "next_word":
+            assert led(app)[other] == {"text": TYPED}
+        else:
+            assert shown_by(led(app)[other], other) == (pretrained.DEFAULT, TYPED, 3, 11), other
+
+
+def test_the_text_of_the_link_with_which_one_came_goes_along_as_if_typed():
+    app = check(opened("heads", text=TYPED, source="random"))
+    assert led(app)["next_word"] == led(app)["positions"] == {"text": TYPED}
+    assert not any(query for page, query in led(check(opened("heads"))).items() if page != "heads")
 
 
 def test_a_story_shows_texts_of_its_own():

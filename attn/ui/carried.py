@@ -7,13 +7,14 @@ from urllib.parse import quote
 
 import streamlit as st
 
+from attn import pretrained
 from attn.ui.link import LONGEST_LINK_VALUE, shortened
 from attn.ui.state import as_text, chosen_look
 
 # where the session holds what was typed last and on which page; the head that was looked at last, as links spell it;
 # and by page what had been typed when it was run last, and whose sentence it took along
-_OWN, _TYPED_ON, _LOOKED_AT, _KNOWN, _TAKEN = (
-    f"carried.{name}" for name in ("own", "typed_on", "looked_at", "known", "taken")
+_OWN, _TYPED_ON, _LOOKED_AT, _KNOWN, _TAKEN, _BEGUN = (
+    f"carried.{name}" for name in ("own", "typed_on", "looked_at", "known", "taken", "begun")
 )
 
 INPUTS = (  # choices that say what a model reads, and which model
@@ -21,6 +22,8 @@ INPUTS = (  # choices that say what a model reads, and which model
     "without_picture", "picture", "sound",
 )  # fmt: skip
 HEAD = ("text", "layer", "head", "cell", "level")  # in the default model, where a link cannot say another
+_IN_MODEL = ("model", "layer", "head")  # which mean nothing apart, of another model than the default
+_KIND = "kind"  # what `PageState.lead` says of the model in view: see `attn.ui.menu.Entry.kinds`
 
 
 def keep_own_sentence(state):
@@ -31,8 +34,16 @@ def keep_own_sentence(state):
     st.session_state[_LOOKED_AT] = looked_at | _as_link(own)
 
 
+def keep_sentence_of_link(state):
+    """Take the text of the link with which a visitor came as typed, unless it is the page's own or a story's."""
+    came = st.session_state.setdefault(_BEGUN, state.page) == state.page and state.just_read and not own_sentence()
+    asked = getattr(state.choices(), "room", "") or chosen_look().story  # with a text of theirs
+    if came and not asked and _reads_own(state) and state.get("text") != state.cls().text:
+        keep_own_sentence(state)
+
+
 def own_sentence():
-    """Return what was typed last, on whichever page; empty if nothing was."""
+    """Return what was typed last, on whichever page, or came with the first link; empty if nothing was."""
     own = st.session_state.get(_OWN, "")
     return own if own.strip() else ""
 
@@ -45,13 +56,17 @@ def own_sentence_label(own):
 def own_sentence_offer(state):
     """Offer what was typed last, in one line, on a page that shows another text; a story has texts of its own."""
     own = own_sentence()
-    reads = hasattr(state.cls, "text") and getattr(state.choices(), "source", "random") not in ("worked", "journey")
-    if not own or not reads or own == state.get("text") or chosen_look().story:
+    if not own or not _reads_own(state) or own == state.get("text") or chosen_look().story:
         return
     st.button(
         own_sentence_label(own), key=state.key("text.own"), on_click=lambda: state.set(text=own), type="tertiary",
-        icon=":material/undo:", help="The sentence that you typed last, on this page or another.",
+        icon=":material/undo:", help="The sentence that you typed last, or came with, on this page or another.",
     )  # fmt: skip
+
+
+def _reads_own(state):
+    """Return whether a page reads a text that is not a worked example."""
+    return hasattr(state.cls, "text") and getattr(state.choices(), "source", "random") not in ("worked", "journey")
 
 
 def remember_look(state, takes):
@@ -71,18 +86,26 @@ def remember_look(state, takes):
     st.session_state.setdefault(_KNOWN, {})[page] = own
     if own and link.get("text") == own and st.session_state[_TYPED_ON] != page:
         st.session_state.setdefault(_TAKEN, {})[page] = own
-    chosen = {name: link[name] for name in takes if name in link}
-    if {*chosen} & {"layer", "head"}:  # pages differ in the head that they begin with
-        chosen |= {name: state.spelled()[name] for name in ("layer", "head")}
+    chosen, spelled = {name: link[name] for name in takes if name in link}, state.spelled()
+    chosen.pop("model", None)
+    if chosen or "model" in link:
+        if "model" in takes and spelled["model"] != pretrained.DEFAULT:  # in which no page begins with the same
+            chosen |= _as_link(spelled["text"]) | {name: spelled[name] for name in _IN_MODEL}
+        elif {*chosen} & {"layer", "head"}:  # pages differ in the head that they begin with
+            chosen |= {name: spelled[name] for name in ("layer", "head")}
     if "cell" in chosen:
         chosen["cell"] = "{},{}".format(*state.get("cell"))  # as all pages read it
     if "head" in takes and chosen:
         before = _looked_at() if _looked_at().get("text") == chosen.get("text") else {}
+        if "model" in before and "model" not in takes and not {*chosen} & {"layer", "head"}:
+            return  # no head was chosen of the model that this page has instead
+        if before.get("model") != chosen.get("model"):
+            before = {}
         kept = {name: value for name, value in before.items() if name not in takes}  # what this page cannot say
         st.session_state[_LOOKED_AT] = {name: value for name, value in (kept | chosen | state.led).items() if value}
 
 
-def led_to(page, takes, left):
+def led_to(page, takes, left, kinds=()):
     """Return the link of a page with what goes along to it.
 
     Parameters
@@ -93,6 +116,8 @@ def led_to(page, takes, left):
         The choices that its link can hold of what is carried.
     left : dict or None
         The link with which it was left; None if it was not open yet, or is set up anew.
+    kinds : tuple of str
+        Of the models that it can show, see `attn.ui.menu.Entry.kinds`; empty for any.
 
     Returns
     -------
@@ -100,18 +125,28 @@ def led_to(page, takes, left):
     """
     own = _as_link(own_sentence())
     if left is None:
-        looked_at = _looked_at() if "head" in takes else {}
-        if not {*looked_at} & {*INPUTS} <= {*takes}:
-            looked_at = {}  # of another model, or of more than one text
-        led = {name: looked_at[name] for name in takes if name in looked_at}
-        if "text" in takes and "text" not in led and own:
-            led = {name: value for name, value in led.items() if name != "cell"} | own
-        return led
+        return _led_anew(takes, kinds, own)
     of_others = left.get("text") in (None, st.session_state.get(_TAKEN, {}).get(page))
     is_new = own and st.session_state.get(_KNOWN, {}).get(page) != own["text"]
     if "text" not in takes or not of_others or not is_new or "room" in left:  # a room's question stays what it is
         return left
+    if not {*left} & {*takes}:  # it was open, and nothing of this was chosen there
+        return left | _led_anew(takes, kinds, own)
     return {name: value for name, value in left.items() if name != "cell"} | own
+
+
+def _led_anew(takes, kinds, own):
+    """Return what goes along to a page where nothing was chosen; arguments as for `led_to`."""
+    looked_at = _looked_at() if "head" in takes else {}
+    foreign = {*looked_at} & {*INPUTS} - {*takes}
+    kind = looked_at.get(_KIND, "" if "model" in looked_at else "reads")
+    if foreign or (kinds and kind not in kinds):  # of another model, or of more than one text
+        alone = foreign <= {"model"}
+        looked_at = {name: looked_at[name] for name in ("text",) if alone and name in looked_at}
+    led = {name: looked_at[name] for name in takes if name in looked_at}
+    if "text" in takes and "text" not in led and own:
+        led = {name: value for name, value in led.items() if name != "cell"} | own
+    return led
 
 
 def _looked_at():

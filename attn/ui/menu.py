@@ -25,12 +25,13 @@ class Entry(NamedTuple):
     icon: str
     shows: str  # what comes there, as the page before says it after "Next: Label, "
     takes: tuple = ()  # which choices of what goes along from page to page its link can hold, see `attn.ui.carried`
+    kinds: tuple = ()  # of the models that it can show: "reads" or "writes", computed in numpy; empty for any
 
 
 _TEXT = ("text",)
 _HEAD_OF_ANY = (*INPUTS, *HEAD)
 _READ_BY_CHANGE = tuple(name for name in _HEAD_OF_ANY if name not in ("picture", "sound", "cell"))
-_TAKEN_APART = tuple(name for name in HEAD if name != "level")
+_TAKEN_APART = ("model", "text", "layer", "head", "cell")
 HOME = Entry("home", "app.py", "Home", ":material/home:", "where all ways in are listed", HEAD)
 GROUPS = {  # in the order in which the pages build on one another
     "The path": (
@@ -71,7 +72,7 @@ GROUPS = {  # in the order in which the pages build on one another
         ),
         Entry(
             "next_word", "pages/next_word.py", "Next word", ":material/arrow_right_alt:",
-            "a whole model on one screen, down to each number", _TEXT,
+            "a whole model on one screen, down to each number", ("model", "text", "layer", "head"), ("writes",),
         ),
         Entry(
             "change", "pages/change.py", "Change", ":material/tune:",
@@ -79,7 +80,7 @@ GROUPS = {  # in the order in which the pages build on one another
         ),
         Entry(
             "why", "pages/why.py", "Why", ":material/account_tree:",
-            "the account that adds up, of one score and of one word", _TAKEN_APART,
+            "the account that adds up, of one score and of one word", _TAKEN_APART, ("reads", "writes"),
         ),
     ),
     "Further": (
@@ -105,7 +106,7 @@ TALK = Entry(
     "talk", "pages/talk.py", "Ready for a talk?", ":material/co_present:", ""
 )  # Home leads there, not the menu
 MENU = (HOME, *(entry for entries in GROUPS.values() for entry in entries))
-_TAKES = {entry.page: entry.takes for entry in MENU}
+_ENTRIES = {entry.page: entry for entry in MENU}
 
 
 _CSS = """
@@ -185,7 +186,7 @@ def take_along(state):
     ----------
     state : PageState
     """
-    remember_look(state, _TAKES.get(state.page, ()))
+    remember_look(state, _ENTRIES[state.page].takes if state.page in _ENTRIES else ())
     links = _links(state.page)
     _take_along(key="menu.links", data={"links": json.dumps({page: _address(page, links[page]) for page in links})})
 
@@ -204,16 +205,18 @@ def link_to(page, settings=None):
     -------
     dict of str to str
     """
-    return led_to(page, _TAKES[page], None) | (settings or {}) | to_link(chosen_look())[0]
+    return _led_to(page, None) | (settings or {}) | to_link(chosen_look())[0]
 
 
 def _links(here):
     """Return the link of each page: as it was last left, with what goes along to it from those that were open since."""
     left, look = st.session_state.get("links", {}), to_link(chosen_look())[0]
-    return {
-        page: (left.get(page, {}) if page == here else led_to(page, takes, left.get(page))) | look
-        for page, takes in _TAKES.items()
-    }
+    return {page: (left.get(page, {}) if page == here else _led_to(page, left.get(page))) | look for page in _ENTRIES}
+
+
+def _led_to(page, left):
+    """Return the link of a page that was left with another, with what goes along to it."""
+    return led_to(page, _ENTRIES[page].takes, left, _ENTRIES[page].kinds)
 
 
 def following_page(page):

@@ -98,6 +98,11 @@ def _opened_encoder(name, saved):
         return bert.load(name, settings=visitor_settings().for_models)
 
 
+def numpy_kind(family):
+    """Return what a model of a family that is computed in numpy does, "reads" or "writes"; "" of any other family."""
+    return "writes" if family in language_model.FAMILIES else "reads" if family in models.bert.FAMILIES else ""
+
+
 def is_writer(model):
     """Return whether an opened model says a next word."""
     return isinstance(model, language_model.LanguageModel)

@@ -9,7 +9,7 @@ import streamlit as st
 from attn import charts
 from attn.charts.heatmap import MOST_NUMBERS
 from attn.pretrained.threads import one_thread
-from attn.ui.carried import own_sentence_offer
+from attn.ui.carried import keep_sentence_of_link, own_sentence_offer
 from attn.ui.embed import begin_embedding, embedded_figure, embedded_page, end_embedding, place_alone
 from attn.ui.garbage import collector, share_arenas
 from attn.ui.kept_figures import finished_once
@@ -309,6 +309,7 @@ def begin_page(page, title, cls):
     st.set_page_config(page_title=f"{label} · Attention Lab", page_icon=_ICON, layout="wide")
     state = PageState(page, cls)
     follow_story()
+    keep_sentence_of_link(state)
     look = chosen_look()
     st.html(STYLE + LARGE_STYLE * look.large + PRESENT_STYLE * look.present)
     begin_embedding()

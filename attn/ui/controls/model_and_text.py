@@ -17,9 +17,9 @@ from attn.ui.controls.media_notes import part_name
 from attn.ui.controls.sentence import DEFAULT_TEXT, UNTRAINED, sentence_control
 from attn.ui.controls.upload import UploadKind, upload_control
 from attn.ui.controls.word_level import say_word_level, word_level_control
-from attn.ui.link import link_choice, link_flag, link_string, link_whole, shortened
+from attn.ui.link import from_link, link_choice, link_flag, link_string, link_whole, shortened
 from attn.ui.media import AudioInput, ImageInput, PictureAndText
-from attn.ui.numpy_models import ONE_THREAD_CODE
+from attn.ui.numpy_models import ONE_THREAD_CODE, numpy_kind
 from attn.ui.page import page_ask, page_figure, page_theme
 from attn.ui.settings import visitor_settings
 from attn.ui.state import as_text
@@ -241,6 +241,7 @@ def record_model_and_text(state, source, *, place, in_numpy=False):
         loaded = models.loaded_model(*source[:2])
         if isinstance(source[2], PictureAndText):
             source = (*source[:2], _without_picture_control(state, loaded, source[2]), source[3])
+    state.lead(kind=numpy_kind(loaded.family))
     if loaded.takes != _taken(state):
         st.session_state[state.key("takes")] = loaded.takes
         st.rerun()  # with the controls for what this model takes
@@ -353,6 +354,9 @@ def model_control(state, on_change=None):
     if settings.models == "default":
         if state.just_read and name != pretrained.DEFAULT:
             state.say_of_link(f"The link names {shortened(name)}, but this server opens {pretrained.DEFAULT} alone.")
+            usual, _ = from_link(state.cls, {"text": state.get("text")})  # a head of the other model is no head of this
+            names = ("layer", "head", "cell")
+            state.adjust(**{name: getattr(usual, name) for name in names if hasattr(usual, name)})
         state.adjust(model=pretrained.DEFAULT)
         st.caption(f"Model: {pretrained.DEFAULT}")
         return

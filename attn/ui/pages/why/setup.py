@@ -137,6 +137,7 @@ def why_reading(state):
     if not text.strip():
         page_ask(state, f"Type a text of up to {MOST_TOKENS} tokens among the controls, or pick an example there.")
     opened = opened_numpy_model(name)
+    state.lead(kind="writes" if is_writer(opened) else "reads")
     read = numpy_model_pass(name, text, MOST_TOKENS)
     why_say_if_cut("This page reads", opened, text, read)
     labels = charts.token_labels([token.text for token in read.tokens])
