@@ -33,11 +33,13 @@ from attn.ui.pages.inside import (
     TABS,
     Setup,
     inside_code,
+    inside_every_hidden,
     inside_faint_lines,
     inside_filter_control,
     inside_first_heads,
     inside_from_products_to_weight,
     inside_heads,
+    inside_hidden,
     inside_kind_in_words,
     inside_left_out,
     inside_line,
@@ -161,8 +163,7 @@ what = ("mean of heads " if len(heads) > 1 else "head ") + ", ".join(str(head + 
 titled = f"Layer {setup.layer}, {what}"
 row, column = level.cell(setup.cell)
 n_q, n_k = level.num_given  # what is behind only fills a sound up
-filled = pretrained.filler_cells(layer)
-hidden = None if filled is None else level.hidden(filled)
+hidden = inside_hidden(layer, level)
 scale = {"kind": "magnitude"} if setup.measure != "weight" else colour_scale_of(setup.colour, together[:n_q, :n_k])
 
 
@@ -252,10 +253,11 @@ def heads_tab():
         "diagonal is tokens that look at themselves; one step below it, at the token before; one step above, at the "
         "one after. A column in colour is one token at which almost all look."
     )
+    masked = inside_every_hidden([recording.layers[at] for at in of_kind], setup.level, every.shape[-2:])
     picture = charts.mosaic(
         every, theme, title="All heads", pick=charts.Pick("head", at), width=max(width, MOSAIC_WIDTH),
         tallest=page_plot_height(1200),
-        hidden=inside_left_out(numbers, setup.kept)[of_kind][:, : every.shape[1], None, None],
+        hidden=inside_left_out(numbers, setup.kept)[of_kind][:, : every.shape[1], None, None] | masked[:, None],
         **colour_scale_of(setup.colour, every),
     )  # fmt: skip
     ui.page_figure(charts.beside(picture), "inside.all", on_pick=lambda row, column: open_head(of_kind[row], column))
@@ -277,8 +279,9 @@ def rollout_tab():
             "unchanged, as beside the attention of a real layer (Abnar and Zuidema, 2020)."
         )
         mixed = models.model_rollout(*source, layer.index, setup.level)
+        unreached = None if hidden is None else hidden & (mixed == 0)  # layers together reach beyond a window
         picture = charts.panel(
-            mixed, rows, columns, title="Rollout", hidden=hidden, **colour_scale_of(setup.colour, mixed[:n_q, :n_k])
+            mixed, rows, columns, title="Rollout", hidden=unreached, **colour_scale_of(setup.colour, mixed[:n_q, :n_k])
         )
         ui.page_figure(
             charts.panels(theme, width, picture, tallest=page_plot_height(620)),

