@@ -122,7 +122,7 @@ SHOWN = {
     "part": part_tab,
     "writing": lambda: writing.writing_tab(page, walked, factors, theme, width),
     "cache": lambda: cache.cache_tab(page, walked, factors, theme, width),
-    "agreement": lambda: agreement.agreement_figure(setup, factors, theme, width),
+    "agreement": lambda: agreement.agreement_figure(page, setup, factors, theme, width),
     "code": lambda: ui.page_code(page, codes()),
 }
 ui.page_tabs(page, TABS, SHOWN)

@@ -257,6 +257,12 @@ def test_the_cache_spares_what_is_said(model):
     assert one.projections + one.feed_forward + one.logits == once
 
 
+def test_the_tab_of_the_comparison_begins_it_itself():
+    app = check(opened("next_word", tab="agreement"))
+    assert app.button(key="next_word.compare.here").label == app.button(key="next_word.compare").label
+    assert any("Each step has a bar here once it was compared." in each for each in said(app))
+
+
 def test_what_was_compared_with_transformers_stays_on_the_screen():
     pytest.importorskip("torch")
     app = check(opened("next_word", tab="agreement"))

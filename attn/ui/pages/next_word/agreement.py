@@ -22,14 +22,7 @@ def agreement_line(state, setup, factors):
     """Say in a line what is known of the agreement with transformers, with a button that finds it out."""
     found = language_models.kept_agreement(setup.model, setup.text, factors)
     if found is None:
-        st.button(
-            "Compare with transformers", key=state.key("compare"), icon=":material/fact_check:", type="tertiary",
-            on_click=_ask, args=(setup.model,),
-            help="Loads torch and transformers, passes the same tokens through the same weights, and compares the "
-            "state after every layer and the logits, now and after every change. What is switched off here is switched "
-            "off there, too. It takes some seconds, and memory for the model once more. Without this nothing here "
-            "needs either of them.",
-        )  # fmt: skip
+        _compare_button(state, setup, "compare")
         return
     worst = max(found, key=lambda each: each.relative)
     mark = ":material/check:" if worst.relative <= TOLERANCE else ":material/close:"
@@ -39,6 +32,18 @@ def agreement_line(state, setup, factors):
         f"{mark} {says}: {len(found)} compared {changes}. The largest difference is {number(worst.relative, 2)} "
         f"of the largest number of its token ({worst.name})."
     )
+
+
+def _compare_button(state, setup, name):
+    """Draw the button that finds out how far each step is from that of transformers."""
+    st.button(
+        "Compare with transformers", key=state.key(name), icon=":material/fact_check:", type="tertiary",
+        on_click=_ask, args=(setup.model,),
+        help="Loads torch and transformers, passes the same tokens through the same weights, and compares the "
+        "state after every layer and the logits, now and after every change. What is switched off here is switched "
+        "off there, too. It takes some seconds, and memory for the model once more. Without this nothing here "
+        "needs either of them.",
+    )  # fmt: skip
 
 
 def _ask(model):
@@ -58,11 +63,12 @@ def agreement_asked(setup, factors):
         st.error(as_text(f"There is nothing to compare with: {small(str(error))}."))
 
 
-def agreement_figure(setup, factors, theme, width):
+def agreement_figure(state, setup, factors, theme, width):
     """Draw how far each step is from transformers, where that is known, and else say how to find it out."""
     found = language_models.kept_agreement(setup.model, setup.text, factors)
     if found is None:
-        st.markdown("Choose **Compare with transformers** above the figure, and each step has a bar here.")
+        st.markdown("Each step has a bar here once it was compared.")
+        _compare_button(state, setup, "compare.here")
         return
     told = (
         "Each bar is the largest difference between a number computed here and the same number of transformers. Each "
