@@ -5,6 +5,7 @@ import functools
 import io
 import json
 import re
+from types import SimpleNamespace
 from urllib.parse import parse_qsl
 
 import numpy as np
@@ -22,7 +23,7 @@ from attn.ui.controls.sentence import DEFAULT_TEXT
 from attn.ui.pages.why.logit_lens import rank_curve
 from attn.ui.pages.why.part_names import part_in_words
 from attn.ui.pages.why.put_it_there import PRESETS, RUNNING
-from attn.ui.pages.why.setup import MOST_TOKENS, SECOND_TEXT, Reading, Setup
+from attn.ui.pages.why.setup import GOES_ON, MOST_TOKENS, SECOND_TEXT, Reading, Setup, why_look_at_head
 from attn.ui.pages.why.word_kinds import KINDS, words_of_its_kind
 from attn.ui.state import as_text
 
@@ -60,7 +61,9 @@ def test_the_bars_of_a_cell_and_the_rest_sum_to_its_score(passed):
     (told,) = [each for each in said(app) if "The last bar is " in each]
     up, down = (number(sum(share for share in rest if (share > 0) is above)) for above in (True, False))
     assert f"is {len(rest):,} pairs together" in told
-    assert f"Those for it add up to {up}, those against it to {down}." in told
+    assert f"Of these {len(rest):,} pairs, those for it add up to {up}, those against it to {down}." in told
+    advised = "choose **By layer** or **By kind**, which sum up more" in told
+    assert advised is (abs(sum(rest)) > abs(float(score)) / 2)
     above = number(sum(share for *_, share in made.largest(Setup().pairs)))
     assert f"The 12 bars above the last add up to {above} of {number(float(score))}" in told
 
@@ -369,6 +372,29 @@ def test_who_made_the_last_state_is_drawn_by_head(passed):
     for part, share in zip(made.parts, made.shares, strict=True):
         if part.kind in ("head", "feed_forward"):
             assert drawn[part.layer, 12 if part.head is None else part.head] == pytest.approx(share, abs=2e-3)
+
+
+@pytest.mark.skipif(smollm2.packaged() is None and smollm2.cached() is None, reason="no SmolLM2 here")
+def test_the_head_that_spoke_most_is_named_beside_networks_that_spoke_more():
+    app = check(opened("why", tab="spoke", model=smollm2.NAME, text=GOES_ON))
+    (told,) = [each for each in said(app) if "For it most: " in each]
+    (drawn,) = matrices(app)["Heads and feed-forward networks (ff)"]
+    layer, head = np.unravel_index(drawn[:, :-1].argmax(), drawn[:, :-1].shape)
+    named = re.search(
+        r"Of the heads most: layer (\d+) head (\d+), which looks most at \*\*(.+?)\*\* .*?, with (\d+\.\d+)", told
+    )
+    assert (int(named[1]), int(named[2])) == (layer + 1, head + 1) == (24, 5)
+    assert (named[3], float(named[4])) == ("4 ␣France", pytest.approx(drawn[layer, head], abs=5e-3))
+
+
+def test_a_head_that_is_chosen_is_asked_about_its_strongest_key(passed):
+    _, read = passed
+    reading = SimpleNamespace(passed=read, tokens=tuple(range(len(read.ids))))
+    for query in (None, 4):
+        chosen = {}
+        why_look_at_head(SimpleNamespace(set=chosen.update), reading, 1, 6, query)
+        row = len(read.ids) - 1 if query is None else query
+        assert chosen == {"layer": 2, "head": 7, "cell": (row, read.blocks[1].attention.weights[6, row].argmax())}
 
 
 @pytest.mark.skipif(smollm2.packaged() is None and smollm2.cached() is None, reason="no SmolLM2 here")

@@ -130,7 +130,7 @@ def _bars(state, reading, made, cell, against, line):
     alike += (
         "hold the score against the mean of the keys to leave it out." if against is None else "it is left out here."
     )
-    st.caption(f"{_rest_in_words(joined, most)} {_labels_in_words(reading, joined, cell, most)}{alike}")
+    st.caption(f"{_rest_in_words(joined, most, setup.bars_of)} {_labels_in_words(reading, joined, cell, most)}{alike}")
 
 
 def joined_ledger(made, bars_of):
@@ -138,7 +138,7 @@ def joined_ledger(made, bars_of):
     return made if bars_of == "part" else ledger.grouped(made, bars_of)
 
 
-def _rest_in_words(made, most):
+def _rest_in_words(made, most, bars_of):
     """Say what the pairs without a bar of their own are."""
     order = np.sort(np.abs(made.table), axis=None)[::-1]
     if order.size <= most:
@@ -150,8 +150,15 @@ def _rest_in_words(made, most):
     return (
         f"The {most} bars above the last add up to {number(float(moved.sum()))} of {number(made.score)}{alone}. "
         f"The last bar is {rest.size:,} pairs together. None of them alone moves it by more than "
-        f"{number(float(abs(rest).max()))}. Those for it add up to {number(up)}, those against it to {number(down)}."
+        f"{number(float(abs(rest).max()))}. Of these {rest.size:,} pairs, those for it add up to {number(up)}, those "
+        f"against it to {number(down)}.{_sum_up_instead(bars_of) * (abs(up + down) > abs(made.score) / 2)}"
     )
+
+
+def _sum_up_instead(bars_of):
+    """Say which other bars have a smaller rest."""
+    fewer = [f"**{BARS_OF[each]}**" for each in list(BARS_OF)[list(BARS_OF).index(bars_of) + 1 :]]
+    return f" That is more than half of the whole: choose {' or '.join(fewer)}, which sum up more." if fewer else ""
 
 
 def _labels_in_words(reading, made, cell, most):

@@ -24,8 +24,10 @@ from attn.ui.pages.why.setup import (
     OTHER_TEXT_BEGUN,
     STEP_NAMES,
     Reading,
+    cell_in_text,
     two_words_control,
     why_code,
+    why_look_at_head,
     why_opening,
     why_places,
     why_say_if_cut,
@@ -315,7 +317,7 @@ def _figure(state, reading, run, source, setup, words, pairs, measure, ends, con
     page_figure(
         picture,
         "why.patch",
-        on_pick=lambda row, column: _open(state, cone, row, column * num_heads(run.model) // shape[1]),
+        on_pick=lambda row, column: _open(state, reading, cone, row, column * num_heads(run.model) // shape[1]),
         tables={
             "shares": lambda: charts.csv(np.where(reached, shares, np.nan), charts.counted(shape[0]), columns, out),
             "measured": lambda: charts.words_csv([[str(fact)] for fact in facts.values()], list(facts), ["value"]),
@@ -483,9 +485,12 @@ def _map_of_before():
             page_draw(picture, "why.patch")
 
 
-def _open(state, cone, row, column):
+def _open(state, reading, cone, row, column):
     """Have a layer, and of a map of heads the head, in view."""
-    state.set(layer=row + 1, **({} if cone is not None else {"head": column + 1}))
+    if cone is None:  # of an encoder, the state of the query in view is measured
+        why_look_at_head(state, reading, row, column, None if reading.writes else cell_in_text(state, reading)[0])
+    else:
+        state.set(layer=row + 1)
 
 
 def shares_by_place(got, places, shape, start, end):

@@ -260,6 +260,22 @@ def why_look_somewhere(state, reading):
         state.adjust(bars_of="kind" if abs(made.score - sum(largest)) > abs(largest[0]) else usual.bars_of)
 
 
+def why_look_at_head(state, reading, layer, head, query=None):
+    """Have another head in view: of its row of a query, by default the last, the strongest key; in a callback.
+
+    Parameters
+    ----------
+    state : PageState
+    reading : Reading
+    layer, head : int
+        Counted from 0.
+    query : int, optional
+    """
+    query = len(reading.tokens) - 1 if query is None else query
+    key = int(layer_attention(reading.passed, layer).weights[head, query].argmax())
+    state.set(layer=layer + 1, head=head + 1, cell=(query, key))
+
+
 def why_writer_offer(state, reading, shows):
     """Say what a tab shows of a model that writes, and offer one, where the model in view only reads.
 

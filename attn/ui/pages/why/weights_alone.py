@@ -15,6 +15,7 @@ from attn.ui.pages.why.setup import (
     cell_in_text,
     half_map_size,
     why_code,
+    why_look_at_head,
     why_opening,
     why_places,
     why_word_name,
@@ -69,7 +70,7 @@ def weights_tab(state, reading):
                 (layer, head),
             ),
             "why.copying",
-            on_pick=lambda row, column: state.set(layer=row + 1, head=column + 1),
+            on_pick=lambda row, column: why_look_at_head(state, reading, row, column, _own_word(reading, state)),
             tables={"copying": lambda: charts.csv(copying, *map(charts.counted, copying.shape))},
             codes=lambda: _weights_code(asked, copying.shape),
         )  # fmt: skip

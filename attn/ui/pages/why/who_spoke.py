@@ -17,6 +17,7 @@ from attn.ui.pages.why.setup import (
     half_map_size,
     two_words_control,
     why_code,
+    why_look_at_head,
     why_opening,
     why_places,
     why_word_name,
@@ -61,7 +62,7 @@ def spoke_tab(state, reading):
                 (state.get("layer") - 1, state.get("head") - 1), scale,
             ),
             "why.spoke",
-            on_pick=lambda row, column: _open(state, row, column, grid.shape[1] - 1),
+            on_pick=lambda row, column: _open(state, reading, token, row, column, grid.shape[1] - 1),
             tables={"shares": lambda: charts.csv(grid, *_rows_and_columns(grid))},
             codes=lambda: _spoke_code(reading, setup, token, words, grid.shape),
         )  # fmt: skip
@@ -100,10 +101,10 @@ def length_of_state(passed, token):
     return float(np.linalg.norm(passed.output[token].astype(float)))
 
 
-def _open(state, row, column, heads):
-    """Have a head in view."""
+def _open(state, reading, token, row, column, heads):
+    """Have a head in view, and the key that it gives most of the weight of the token that is asked about."""
     if column < heads:
-        state.set(layer=row + 1, head=column + 1)
+        why_look_at_head(state, reading, row, column, token)
 
 
 def shares_by_head(made, model):
@@ -178,6 +179,9 @@ def _strongest(reading, made, token):
     def named(at):
         return f"{part_in_words(reading, made.parts[at], token)}, with {number(made.shares[at])}"
 
+    heads = [at for at in order if made.parts[at].kind == "head" and made.shares[at] > 0]
+    if heads and heads[0] not in sides["For it most"]:
+        sides = {"For it most": sides["For it most"], "Of the heads most": heads[:1]} | sides
     return " ".join(f"{side}: {'; '.join(map(named, found))}." for side, found in sides.items() if found)
 
 
