@@ -103,3 +103,19 @@ def test_a_number_under_the_pointer_goes_with_its_figure(visit):  # noqa: F811
         place = named.bounding_box()  # the words above may be more now
         page.mouse.move(place["x"] + 6, place["y"] + 8)
         expect(tooltip).to_contain_text(word)  # what it says now is the new figure's
+
+
+def test_ones_own_sentence_stays_as_a_cell_is_chosen(visit):  # noqa: F811
+    page = visit.go("home")
+    page.get_by_role("textbox", name="A sentence").fill("She hid the cat.")
+    page.keyboard.press("Enter")
+    visit.wait_for_link(text="She hid the cat.")
+    page.get_by_test_id("stSidebar").get_by_role("link", name="Masks").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Who may look at whom?")
+    settled(page, 2)
+    page.get_by_role("combobox", name="Numbers from").click()
+    page.get_by_role("option", name="A sentence").click()
+    visit.wait_for_link(source="random", text="She hid the cat.")
+    expect(page.get_by_role("combobox", name="Numbers from")).to_have_value("Your sentence")
+    visit.click(1, 3)
+    visit.wait_for_link(source="random", text="She hid the cat.", mask="painted")

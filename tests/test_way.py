@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, parse_qsl
 import pytest
 from driving import PAGES, ROOT, check, opened, said
 from setups import setup_of
+from streamlit.proto.WidgetStates_pb2 import WidgetState
 
 from attn import pretrained
 from attn.pretrained.loading import smollm2
@@ -267,4 +268,38 @@ def test_your_sentence_is_the_one_that_was_typed_last():
     app.selectbox(key="step_by_step.source").set_value("random").run()
     assert app.selectbox(key="step_by_step.source").options[2] == "Your sentence"
     assert app.text_area(key="step_by_step.text").value == "Birds sing."
+    check(app)
+
+
+def say_as_before(box, label):
+    """Have a choice sent under the name that it had before, as a browser does that was not told another yet."""
+    sent = WidgetState(id=box.id, string_value=label)
+    box.__class__ = type("Before", (type(box),), {"_widget_state": sent})
+
+
+@pytest.mark.parametrize("page", ["step_by_step", "masks", "heads"])
+def test_a_choice_is_kept_whatever_its_option_is_called(page):
+    """A browser shows, and sends, the name that it was told: another for one's own sentence than for any."""
+    app = opened("home")
+    app.text_input(key="home.text").set_value("Birds sing.").run()
+    app.switch_page(f"pages/{page}.py")
+    app.query_params.clear()
+    app.run()
+    source = f"{page}.source"
+    app.selectbox(key=source).set_value("worked").run()
+    app.selectbox(key=source).set_value("random").run()
+    told = app.selectbox(key=source).proto
+    assert (told.set_value, told.raw_value) == (True, "Your sentence")
+    say_as_before(app.selectbox(key=source), "A sentence")
+    app.run()
+    assert app.selectbox(key=source).value == "random"
+    assert app.text_area(key=f"{page}.text").value == "Birds sing."
+    check(app)
+
+
+def test_a_text_in_view_stays_in_view_whatever_its_words_are():
+    app = opened("inside", text="One.\nTwo.\nThree.", several="1", shown="2")
+    say_as_before(app.selectbox(key="inside.shown"), "2: Too.")
+    app.run()
+    assert app.session_state["inside.last"].shown == 2
     check(app)

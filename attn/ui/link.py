@@ -27,6 +27,7 @@ class Codec(NamedTuple):
 
     read: Callable[[str], Any]  # raises ValueError with what must hold
     write: Callable[[Any], str]
+    options: tuple = ()  # its names, where it is one of a few
 
 
 def link_whole(default, low, high):
@@ -64,7 +65,7 @@ def link_choice(default, options, aliases=None):
             raise ValueError(f"one of {', '.join(options)}")
         return raw
 
-    return _field(default, read, str)
+    return _field(default, read, str, tuple(options))
 
 
 def link_flag(default):
@@ -347,9 +348,9 @@ def _defaults(cls, chosen):
     return defaults | (cls.unsaid(chosen) if hasattr(cls, "unsaid") else {})
 
 
-def _field(default, read, write):
+def _field(default, read, write, options=()):
     """Return a dataclass field that knows how a link spells it."""
-    return dataclasses.field(default=default, metadata={"codec": Codec(read, write)})
+    return dataclasses.field(default=default, metadata={"codec": Codec(read, write, options)})
 
 
 def _digits(number):

@@ -134,7 +134,7 @@ class PageState:
         key = self.key(name)
         if key not in st.session_state or self.get(name) == last:
             st.session_state[key] = last
-        elif _has_words(st.session_state[key]):
+        elif _has_words(st.session_state[key]) or self._is_label(name, st.session_state[key]):
             st.session_state[key] = self.get(name)
 
     def _read_link(self, link, notices):
@@ -163,6 +163,8 @@ class PageState:
         value = st.session_state[self.key(name)]
         if _has_words(value):
             return self._from_words(name, value)
+        if self._is_label(name, value):
+            return self._from_label(name, value)
         if isinstance(value, str):  # a browser sends no more than its widget takes; another program might
             return value[: self._longest]
         return tuple(value) if isinstance(value, list) else value  # some widgets hold lists, a Setup does not
@@ -178,6 +180,20 @@ class PageState:
         except (ValueError, IndexError):
             return getattr(st.session_state[f"{self.page}.last"], name)
         return tuple(dict.fromkeys(item for items in each for item in items))
+
+    def _is_label(self, name, value):
+        """Return whether one chosen option came back as what it was called when the browser was told of it."""
+        options, default = self._codecs[name].options, getattr(self.cls, name)
+        return isinstance(value, str) and (value not in options if options else not isinstance(default, str))
+
+    def _from_label(self, name, label):
+        """Read such a label where it begins as in a link, such as "2: A text"; else nothing was chosen."""
+        try:
+            if not self._codecs[name].options:
+                return self._codecs[name].read(label.split()[0].rstrip(":"))
+        except (ValueError, IndexError):
+            pass
+        return getattr(st.session_state[f"{self.page}.last"], name)
 
     def set(self, **choices):
         """Change choices before their widgets are drawn, or in a callback."""

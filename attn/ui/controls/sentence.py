@@ -48,6 +48,7 @@ def sentence_source_control(state, sources=SOURCES, on_change=None):
     def changed():
         if state.get("source") == "random" and (own := own_sentence()):
             state.set(text=own)
+            st.session_state[state.key("source")] = "random"  # the browser is told what this option is called now
         if on_change is not None:
             on_change()
 
