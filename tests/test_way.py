@@ -303,3 +303,15 @@ def test_a_text_in_view_stays_in_view_whatever_its_words_are():
     app.run()
     assert app.session_state["inside.last"].shown == 2
     check(app)
+
+
+@pytest.mark.parametrize(("page", "name"), [("inside", "text"), ("positions", "text"), ("heads", "second")])
+def test_the_enter_that_ends_a_text_is_not_read(page, name):
+    app = opened(page, **({"mode": "cross"} if name == "second" else {}))
+    app.text_area(key=f"{page}.{name}").set_value("Birds sing.\n\nThey do.\n\n").run()
+    assert app.text_area(key=f"{page}.{name}").value == "Birds sing.\n\nThey do."
+    assert check(app).query_params[name] == "Birds sing.\n\nThey do."
+
+
+def test_a_link_whose_text_ends_with_a_line_break_is_read_as_it_is():
+    assert opened("inside", text="Birds sing.\n").text_area(key="inside.text").value == "Birds sing.\n"

@@ -70,6 +70,7 @@ def sentence_control(state, name="text", label="Sentence", help=WORDS_HELP, hint
     sentences = {sentence.text: sentence for sentence in sentences}
 
     def typed():
+        state.set(**{name: without_last_breaks(state.get(name))})
         if name == "text":
             keep_own_sentence(state)
 
@@ -101,6 +102,17 @@ def sentence_control(state, name="text", label="Sentence", help=WORDS_HELP, hint
     )
     if hints and (found := sentences.get(state.get(name))):
         st.caption(found.look_for)
+
+
+def without_last_breaks(text):
+    """Return what was typed without the line breaks at its end, which a box takes when Enter is pressed to be done.
+
+    Examples
+    --------
+    >>> without_last_breaks("One line.\\nAnother.\\n\\n")
+    'One line.\\nAnother.'
+    """
+    return text.rstrip("\r\n")
 
 
 def sentence_seed_control(state):

@@ -12,7 +12,7 @@ from attn.models.head_weights import num_heads
 from attn.models.patching import Place
 from attn.pretrained.loading import smollm2
 from attn.ui.controls.model_and_text import suggested_models
-from attn.ui.controls.sentence import DEFAULT_TEXT, keep_own_sentence
+from attn.ui.controls.sentence import DEFAULT_TEXT, keep_own_sentence, without_last_breaks
 from attn.ui.jobs import Job, job_failure, running_job, watch_job
 from attn.ui.link import shortened
 from attn.ui.numpy_models import numpy_model_pass
@@ -125,8 +125,12 @@ def _controls(state, reading):
 
 def _other_text_control(state, label):
     """Draw the text beside the page's own."""
+
+    def typed():
+        state.set(second=without_last_breaks(state.get("second")))
+
     st.text_area(
-        label, key=state.key("second"), height=68, max_chars=visitor_settings().text_length,
+        label, key=state.key("second"), height=68, max_chars=visitor_settings().text_length, on_change=typed,
         help="The other text differs from the page's own in a word or two, best with as many tokens, and of at most "
         f"{MOST_TOKENS}. Until you type "
         "one, it is the page's own with one word changed for another of its kind, or else one that is near to it in "
@@ -149,7 +153,7 @@ def _own_text_control(state, label):
     st.session_state[widget] = state.get("text")
 
     def typed():
-        state.set(text=st.session_state[widget])
+        state.set(text=without_last_breaks(st.session_state[widget]))
         keep_own_sentence(state)
 
     st.text_area(
