@@ -29,6 +29,7 @@ from attn.ui.pages.change.controls import (
     change_paint_controls,
     change_paint_controls_open,
     click_head_control,
+    leave_opening_example,
     look_at_head_control,
     paint_control_cell,
     preset_control,
@@ -38,6 +39,7 @@ from attn.ui.pages.change.controls import (
 from attn.ui.pages.change.setup import CLICKS, TABS, Setup
 
 page = ui.begin_page("change", "What if this head were gone?", Setup)
+leave_opening_example(page)
 look_for = preset_control(page)
 
 with st.sidebar:

@@ -223,6 +223,28 @@ def test_a_preset_is_set_up_by_its_pill():
     assert check(app).query_params == to_link(Setup())[0]
 
 
+OWN = "Birds sing in the morning."
+
+
+def test_a_text_of_ones_own_begins_with_nothing_off():
+    """Neither by a link, nor typed where the example stands that the page opens with."""
+    typed = opened("change")
+    typed.text_area(key="change.text").set_value(OWN).run()
+    for app in (opened("change", text=OWN), typed):
+        assert "Nothing is changed yet" in text_of(check(app))
+        assert APPLE.other not in text_of(app)
+        assert app.query_params == {"text": OWN}
+
+
+def test_what_was_chosen_stays_with_another_text():
+    app = opened("change", off="6.6")
+    app.text_area(key="change.text").set_value(OWN).run()
+    assert check(app).session_state["change.last"].off == ((5, 5),)
+    app = opened("change", text=OWN, off="4.12;6.1;6.6")
+    app.text_area(key="change.text").set_value("Birds sing.").run()
+    assert check(app).session_state["change.last"].off == tuple(sorted(APPLE.changes.off))
+
+
 def test_heads_are_switched_by_hand():
     app = opened("change", off="6.6")
     app.multiselect(key="change.off").set_value([(5, 5), (0, 11), (3, 2)]).run()

@@ -89,6 +89,13 @@ def opening_example_in_view(setup):
     return _in_view(APPLE, setup)
 
 
+def leave_opening_example(state):
+    """Begin a text of one's own with nothing off: what the example that the page opens with changes is its own."""
+    last = st.session_state[f"{state.page}.last"]
+    if opening_example_in_view(last) and state.get("text") != last.text and state.get("off") == last.off:
+        state.adjust(off=(), pair="")
+
+
 def _in_view(preset, setup):
     """Return whether the page shows a preset: its model, its text and its changes."""
     shown, _ = from_link(Setup, preset_control_link(preset))

@@ -74,8 +74,10 @@ class Setup(SourceChoice):
 
     @staticmethod
     def unsaid(chosen):
-        """Return the defaults that another model has: the heads of the first preset mean nothing in it."""
-        return {} if chosen.get("model", APPLE.model) == APPLE.model else {"off": ()}
+        """Return the defaults of another model or text than the first preset's: what is changed there is its own."""
+        if chosen.get("model", APPLE.model) != APPLE.model:
+            return {"off": ()}
+        return {} if chosen.get("text", APPLE.text) == APPLE.text else {"off": (), "pair": ""}
 
     @property
     def chosen(self):
