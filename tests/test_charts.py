@@ -301,6 +301,20 @@ class TestScale:
             assert len(legend["values"]) == written
             assert text_width(legend["title"], 14) + legend["gradientLength"] < across
 
+    def test_the_legend_of_a_logarithmic_scale_leaves_room_for_what_is_hidden(self):
+        values, hidden, scale = np.full((3, 5), 10.1), np.eye(3, 5, dtype=bool), charts.Scale(log=True, name="length")
+
+        def gradient(**options):
+            given = {"kind": "magnitude", "scale": scale, "size": (290, 90), **options}
+            drawn = charts.specification(charts.heatmap(values, named(3), named(5), charts.LIGHT, **given))["layer"]
+            colors = [layer["encoding"].get("color") or {} for layer in drawn]
+            (legend,) = [each["legend"] for each in colors if "gradientLength" in (each.get("legend") or {})]
+            return legend["gradientLength"], text_width(legend["title"], 14)
+
+        length, title = gradient(hidden=hidden, style=charts.Style(square=False, hidden_name="off"))
+        assert length < gradient(style=charts.Style(square=False))[0]
+        assert title + length + 28 + labels.label_pixels("off") < 290
+
     @pytest.mark.parametrize("log", [False, True])
     @pytest.mark.parametrize("kind", ["weights", "signed", "magnitude"])
     @pytest.mark.parametrize("theme_", THEMES, ids=lambda t: t.name)

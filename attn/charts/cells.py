@@ -6,7 +6,7 @@ import numpy as np
 
 from attn.charts import raster
 from attn.charts.labels import LINE, aligned_labels, fixed_labels, label_pixels, number
-from attn.charts.legends import legend_length
+from attn.charts.legends import legend_length, legend_swatches_width
 from attn.charts.marks import (
     mark_channel,
     mark_colour,
@@ -79,7 +79,8 @@ def cell_marks(values, hidden, rows, columns, plane, scale, axes, select=None, s
         }
     )
     gap = 1 if min(plane.cell_width, plane.cell_height) >= 7 else 0
-    color = mark_colour(scale.encoding("shade", legend_length(plane), style.legend, plane.width), scale.theme)
+    room = plane.width - legend_swatches_width(values, hidden, style.hidden_name)
+    color = mark_colour(scale.encoding("shade", legend_length(plane), style.legend, room), scale.theme)
     says = _tooltip(axes, scale.name)
     channels = plane.box("column", "row") | {"color": color, "stroke": mark_edges(scale.theme), "tooltip": says}
     mark = mark_layer(table, "rect", channels, strokeWidth=gap)
@@ -107,7 +108,8 @@ def cells_as_picture(values, hidden, rows, columns, plane, scale, axes, select=N
             "across": mark_names(columns, column),
         }
     )
-    color, says = scale.encoding("shade", legend_length(plane), style.legend, plane.width), f"largest {scale.name} here"
+    room = plane.width - legend_swatches_width(values, hidden, style.hidden_name)
+    color, says = scale.encoding("shade", legend_length(plane), style.legend, room), f"largest {scale.name} here"
     touch = mark_layer(blocks, "rect", plane.box() | {"color": color, "tooltip": _tooltip(axes, says)}, opacity=0)
     frame = plane.outline(0, 0, plane.columns, plane.rows, scale.theme.grid, 1)
     return [cells_image_layer(plane, url), frame, selectable_mark(touch, select, "row", "column")]

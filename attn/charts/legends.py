@@ -2,7 +2,11 @@
 
 import numpy as np
 
+from attn.charts.labels import label_pixels
 from attn.charts.marks import mark_channel, mark_layer, mark_table
+
+_INVALID = "not a number"
+_BESIDE_SWATCH = 28  # pixels of a square, and to what stands before it
 
 
 def legend_length(plane):
@@ -19,14 +23,20 @@ def legend_squares(field, colours, **look):
 
 def legend_swatches(values, hidden, theme, hidden_name="hidden"):
     """Return a layer that draws nothing but the legend entries of hidden and invalid cells."""
-    entries = {}
-    if hidden.any():
-        entries[hidden_name] = theme.hidden
-    if (~np.isfinite(values) & ~hidden).any():
-        entries["not a number"] = theme.invalid
-    if not entries:
-        return []
-    return [legend_alone(list(entries), list(entries.values()), offset=12)]
+    colours = {hidden_name: theme.hidden, _INVALID: theme.invalid}
+    names = _swatches(values, hidden, hidden_name)
+    return [legend_alone(names, [colours[name] for name in names], offset=12)] if names else []
+
+
+def legend_swatches_width(values, hidden, hidden_name="hidden"):
+    """Return the pixels across that `legend_swatches` takes beside a scale."""
+    return sum(_BESIDE_SWATCH + label_pixels(name) for name in _swatches(values, hidden, hidden_name))
+
+
+def _swatches(values, hidden, hidden_name):
+    """Return the names of what has a square: hidden cells, and those that are no number."""
+    there = {hidden_name: hidden.any(), _INVALID: (~np.isfinite(values) & ~hidden).any()}
+    return [name for name, is_there in there.items() if is_there]
 
 
 def legend_alone(names, colours, **look):

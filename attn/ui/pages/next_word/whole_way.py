@@ -204,7 +204,7 @@ def whole_way_map(additions, factors, chosen, theme, size):
     return charts.heatmap(
         additions, rows, columns, theme, kind="magnitude", title="What each part adds", hidden=off,
         size=size, axes=("layer", "head, and feed-forward (FF)"),
-        scale=charts.Scale(log=True, name="relative length"), pick=charts.Pick("part", chosen),
+        scale=charts.Scale(log=True, name="length"), pick=charts.Pick("part", chosen),
         style=charts.Style(square=False, numbers=False, hidden_name="off"),
     )  # fmt: skip
 
