@@ -8,7 +8,7 @@ import pytest
 from attn.models import bert as bert_line
 from attn.models import head_weights
 from attn.pretrained import bert
-from attn.ui.pages.why.method import match_formula, norms_behind, places_left_out
+from attn.ui.pages.why.method import match_formula, norms_behind, places_left_out, word_formula
 
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
@@ -118,6 +118,13 @@ def test_the_formula_of_a_match_has_the_biases_and_norms_of_the_model(model):
     for name, letter in (("b_q", "Q"), ("b_k", "K")):
         assert (f"+ b_{letter}" in formula) == bool(np.any(getattr(head_weights.head_matrices(opened, 1, 2), name)))
     assert formula.count("norm") == 2 * (getattr(opened.layers[1], "query_norm", None) is not None)
+
+
+def test_the_formula_of_a_word_has_a_norm_where_the_length_of_its_embedding_is_lost(model):
+    _, opened = model
+    doubled = dataclasses.replace(opened, embedding=2 * opened.embedding)
+    words, of_doubled = (head_weights.read_embeddings(each, [3, 5]) for each in (opened, doubled))
+    assert ("norm" in word_formula(opened)) == np.allclose(words, of_doubled, rtol=0.05, atol=0.05)
 
 
 def test_a_whole_vocabulary_is_matched_in_blocks_as_words_are_alone():

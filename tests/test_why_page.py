@@ -427,6 +427,8 @@ def test_a_head_is_asked_about_a_word(passed):
     best = head_weights.matched_words(model, 1, 2, [id])[0].argmax()
     assert any(f"**{tokenizer.id_to_token(int(best))}**" in sentence for sentence in said(app))
     assert any("(e_i W_Q + b_Q) \\cdot (e_j W_K + b_K)" in each.value for each in app.latex)
+    assert any("e_i = \\mathrm{norm}(E_i)" in each.value for each in app.latex)
+    assert any("scores of words and strengths have no unit" in each.value for each in app.caption)
     (told,) = (each.value for each in app.caption if "copying score of a head" in each.value)
     assert told.endswith("no norm behind the head is in it, and positions and segments are left out.")
     written = head_weights.written_words(model, 1, 2, [id])[0]

@@ -160,6 +160,12 @@ def match_formula(model, layer):
     return rf"c\, {sides[0]} \cdot {sides[1]}"
 
 
+def word_formula(model):
+    r"""Return what a word is to a head's matrices: its row of the embedding, normalised where the model does so."""
+    normed = isinstance(model, models.bert.Bert) or model.layers[0].attention_norm is not None
+    return r"e_i = \mathrm{norm}(E_i)" if normed else "e_i = E_i"
+
+
 def norms_behind(model):
     """Say which of the norms behind a head are in what it writes by its matrices alone."""
     if isinstance(model, models.bert.Bert):

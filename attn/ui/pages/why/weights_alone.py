@@ -10,7 +10,14 @@ from attn.charts.labels import label_pixels, number
 from attn.models import head_weights, patching
 from attn.models.layer_parts import layer_attention
 from attn.ui.page import page_columns, page_figure, page_reading, page_theme
-from attn.ui.pages.why.method import match_formula, norms_behind, places_left_out, weights_method, why_method
+from attn.ui.pages.why.method import (
+    match_formula,
+    norms_behind,
+    places_left_out,
+    weights_method,
+    why_method,
+    word_formula,
+)
 from attn.ui.pages.why.setup import (
     cell_in_text,
     half_map_size,
@@ -55,7 +62,8 @@ def weights_tab(state, reading):
     copying = _copying_of(reading.name, reading)
     page_reading(
         _sentence(reading, setup, id, matched, written, copying),
-        rf"\begin{{gathered}}{match_formula(reading.model, layer)} \\ e_j W_V W_O U^\top\end{{gathered}}",
+        rf"\begin{{gathered}}{match_formula(reading.model, layer)} \\ e_j W_V W_O U^\top \\ "
+        rf"{word_formula(reading.model)}\end{{gathered}}",
         terms=("projection", "embedding"),
     )
     left, right = page_columns([1, 1], figures=True)
@@ -63,6 +71,7 @@ def weights_tab(state, reading):
         _bars(reading, asked, matched, "Looked at from here: its best matches", "why.matched", "score")
     with right:
         _bars(reading, asked, written, "Written where it looks here", "why.written", "strength")
+    st.caption("The bars are sums of products: scores of words and strengths have no unit.")
     with st.expander("Which heads copy: the score of every head"):
         page_figure(
             functools.partial(
