@@ -334,7 +334,7 @@ def _draw_square(lengths, costs, n, most, theme, tall, wide):
     square = charts.growing_square(n, most, theme, title="Each token looks at each", size=tall)
     marks = [(n, f"here: {n:,}", n * n)]
     if 2 * n <= most:
-        marks.append((2 * n, "twice the text: four times the scores", 4 * n * n))
+        marks.append((2 * n, "twice the text: 4 × the scores", 4 * n * n))
     drawn = [charts.Curve(name, lengths, counts, dashed=name != "n × n scores") for name, counts in costs.items()]
     across, up = (charts.Axis(name, format="{:,.0f}".format) for name in ("tokens", "scores of a head"))
     title = "Scores by the length of the text"
