@@ -30,7 +30,7 @@ from attn.ui.pages.masks import Setup as MasksSetup
 from attn.ui.pages.pretrained import Setup as PretrainedSetup
 from attn.ui.pages.pretrained import pretrained_page_picture
 from attn.ui.pages.step_by_step.stages import DIVISORS, MATRICES, STAGES
-from attn.ui.pages.step_by_step.walk import STEP_SOURCES, compute_walk
+from attn.ui.pages.step_by_step.walk import STEP_SOURCES, Setup, compute_walk
 from attn.ui.pages.why.setup import SECOND_TEXT
 from attn.ui.sources import PAGE_SOURCES, SOURCES
 from attn.ui.state import as_text
@@ -292,6 +292,21 @@ def test_the_walk_has_a_mask_that_does_something_and_a_trained_encoder_its_own()
     app.selectbox(key="step_by_step.source").set_value("pretrained").run()
     assert check(app).selectbox(key="step_by_step.mask").value == "window"  # one's own stays
     assert opened("step_by_step", stage="masked", mask="none").query_params["mask"] == "none"
+
+
+def test_a_trained_layer_is_opened_at_the_head_that_was_looked_at_last():
+    def opened_at(looked_at, **link):
+        app = opened("step_by_step", link)
+        app.session_state["carried.looked_at"] = looked_at
+        app.selectbox(key="step_by_step.source").set_value("pretrained").run()
+        return [check(app).session_state[f"step_by_step.{name}"] for name in ("layer", "head", "text")]
+
+    seen, text = {"layer": "6", "head": "12", "cell": "3,0"}, Setup.text
+    assert opened_at({}) == [4, 2, text]
+    assert opened_at(seen) == [6, 12, text]
+    assert opened_at(seen | {"text": "A cat sat."}) == [6, 12, "A cat sat."]
+    assert opened_at(seen, layer="3") == [3, 2, text]  # one's own stays
+    assert opened_at(seen | {"model": "gpt2"}) == [4, 2, text]
 
 
 def test_an_example_fills_the_box():

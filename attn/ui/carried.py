@@ -48,6 +48,21 @@ def own_sentence():
     return own if own.strip() else ""
 
 
+def default_model_head():
+    """Return what was looked at last in the default model: its layer and head, and its text if that was typed.
+
+    Returns
+    -------
+    dict
+        ``layer``, ``head`` and ``text``, those that are known; empty where another model was looked at.
+    """
+    looked_at = _looked_at()
+    if {*looked_at} & {*INPUTS}:
+        return {}
+    text = {"text": looked_at["text"]} if "text" in looked_at else {}
+    return {name: int(looked_at[name]) for name in ("layer", "head") if name in looked_at} | text
+
+
 def own_sentence_label(own):
     """Return how what was typed last is offered."""
     return f"Yours: “{as_text(shortened(own))}”"

@@ -9,6 +9,7 @@ import streamlit as st
 from attn import charts, one_head, pretrained
 from attn.data import examples
 from attn.ui import models
+from attn.ui.carried import default_model_head
 from attn.ui.controls.mask import MASKS, MaskChoice, mask_of
 from attn.ui.controls.positions import POSITIONS, positions_of
 from attn.ui.controls.sentence import SentenceChoice, sentence_words
@@ -71,8 +72,14 @@ def _usual_mask(source):
 
 
 def walk_change_source(state, before):
-    """Drop what was typed into the numbers of the source `before`, and with them their usual mask."""
+    """Drop what was typed into the numbers of the source `before`, and with them their usual mask.
+
+    A trained layer is opened at the head that was looked at last; one's own choice of a head or a text stays.
+    """
     state.set(edits=())
+    untouched = all(state.get(name) == getattr(Setup, name) for name in ("text", "layer", "heads", "head"))
+    if state.get("source") == "pretrained" and untouched:
+        state.set(**default_model_head())
     if state.get("mask") == _usual_mask(before):
         state.set(mask=_usual_mask(state.get("source")))
 
