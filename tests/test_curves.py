@@ -10,6 +10,7 @@ import pytest
 from attn import charts
 from attn.charts.curves import AxisScale, curve_words_beside, spread_curves_apart
 from attn.charts.labels import LINE, label_pixels
+from attn.ui.pages.cost.curves import TWICE
 
 LIGHT = charts.LIGHT
 NAMES = {"x": "tokens", "y": "seconds"}
@@ -148,6 +149,14 @@ def test_no_upright_line_runs_through_words_that_have_no_other_place(n, crossed)
     assert len(grounds) == crossed
     for ground in grounds:
         assert ground["x"][0] < n / 4096 < ground["x2"][0] < 1
+
+
+@pytest.mark.parametrize("width", [334, 440])
+@pytest.mark.parametrize("n", [1024, 2048])
+def test_the_word_of_a_text_twice_as_long_crosses_no_other_line(n, width):
+    parts = [charts.Curve("n × n scores", [0, 4096], [0, 4096**2])]
+    chart = charts.curves(parts, LIGHT, **NAMES, marks=[(n, "here"), (2 * n, TWICE)], width=width, height=240)
+    assert [table for table in tables(chart, "x", "x2", "y", "y2") if list(table) == ["x", "x2", "y", "y2"]] == []
 
 
 def test_broken_curves_are_broken_in_the_legend_too():

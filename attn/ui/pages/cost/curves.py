@@ -16,6 +16,7 @@ from attn.ui.pages.cost.units import bytes_in_units, count_in_units, ratio_in_un
 from attn.ui.shown_code import LIGHT, page_codes
 from attn.ui.width import page_curves_height, page_share, page_tallest, page_width
 
+TWICE = "twice the text: 4× the scores"  # of a line of the figure, short enough for half of it
 VIEWS = {"square": "Scores", "kinds": "Kinds of layer", "layer": "Parts of a layer", "memory": "Memory"}
 BYTES = {"4": "4", "2": "2", "1": "1"}
 CORES = {"one": "One", "all": "All"}
@@ -334,7 +335,7 @@ def _draw_square(lengths, costs, n, most, theme, tall, wide):
     square = charts.growing_square(n, most, theme, title="Each token looks at each", size=tall)
     marks = [(n, f"here: {n:,}", n * n)]
     if 2 * n <= most:
-        marks.append((2 * n, "twice the text: 4 × the scores", 4 * n * n))
+        marks.append((2 * n, TWICE, 4 * n * n))
     drawn = [charts.Curve(name, lengths, counts, dashed=name != "n × n scores") for name, counts in costs.items()]
     across, up = (charts.Axis(name, format="{:,.0f}".format) for name in ("tokens", "scores of a head"))
     title = "Scores by the length of the text"
