@@ -67,6 +67,11 @@ def test_a_cell_on_step_by_step(keys):
     keys.press("ArrowRight")  # from where it was, and no step on
     keys.hear("^query 4 four, key 2 two, weight ")
     assert keys.visit.link.get("stage") == stage
+    keys.press("Escape")
+    keys.page.wait_for_timeout(300)  # in which a redrawing would bring it back
+    expect(keys.page.locator(".attn-ring")).to_have_count(0)
+    keys.press("ArrowRight")
+    expect(keys.page.locator(".attn-ring")).to_be_visible()
 
 
 def test_a_head_on_heads(keys):

@@ -192,6 +192,54 @@ def test_keys_walk_a_talk_and_leave_it_where_it_began(visit):  # noqa: F811
     page.wait_for_function("document.querySelector('[data-testid=stMain]').scrollTop === 300")
 
 
+def test_a_mark_is_left_by_escape_hidden_by_a_cover_and_never_taken_along(visit):  # noqa: F811
+    page = visit.go("step_by_step", "?source=random&stage=weights&present=1")
+    ring, cover, figure = (page.locator(name) for name in (".attn-ring", ".attn-cover", "[data-presented]"))
+    tooltip = page.locator("#vg-tooltip-element")
+
+    def mark():
+        for _ in range(10):
+            page.keyboard.press("Tab")
+            if figure.evaluate("figure => figure === document.activeElement"):
+                break
+        page.keyboard.press("ArrowRight")
+        expect(ring).to_be_visible()
+        expect(tooltip).to_be_visible()
+
+    mark()
+    for key in "qb":
+        page.keyboard.press(key)
+        expect(cover).to_be_visible()
+        for one in (ring, tooltip):
+            expect(one).to_be_hidden()
+        page.keyboard.press("Escape")
+        expect(cover).to_have_count(0)
+        expect(ring).to_be_visible()
+    page.keyboard.press("Escape")
+    page.wait_for_timeout(300)  # in which a redrawing would bring it back
+    expect(ring).to_have_count(0)
+    expect(tooltip).to_be_hidden()
+    expect(figure).not_to_be_focused()
+    mark()
+    page.keyboard.press("PageDown")
+    expect(page.get_by_role("heading", level=1)).to_have_text("How do scores become weights?")
+    settled(page)
+    expect(ring).to_have_count(0)
+    expect(tooltip).to_be_hidden()
+    expect(figure).not_to_be_focused()
+    page.keyboard.press("PageUp")
+    settled(page)
+    visit.cell(1, 2, matrix=-1).click(force=True)
+    visit.wait_for_link(cell="1,2")
+    page.keyboard.press("q")
+    expect(cover).to_be_visible()
+    page.keyboard.press("q")
+    if ring.count():
+        page.keyboard.press("Escape")
+    page.keyboard.press("Escape")
+    visit.wait_for_link(present=None)
+
+
 def test_on_a_phone_buttons_walk_a_talk_and_a_figure_is_scrolled(server, chromium):
     context = chromium.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
     page = context.new_page()

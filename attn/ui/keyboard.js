@@ -199,6 +199,7 @@ export default function ({ data, parentElement }) {
         const plot = groups(marks).indexOf(mark.group);
         const news = at?.plot !== plot ? titleOf(mark.group) : "";
         const { x, y } = mark;
+        held = figure;
         at = { number: figures().indexOf(figure), plot, x, y, words: words(mark), path: location.pathname };
         const corner = onPage(figure, view, mark.x1, mark.y1);
         const other = onPage(figure, view, mark.x2, mark.y2);
@@ -225,6 +226,11 @@ export default function ({ data, parentElement }) {
         ring.parentElement?.querySelector("svg, canvas")?.dispatchEvent(new PointerEvent("pointerout", { bubbles: true }));
         ring.remove();
     };
+    /** Leave the mark for good: no redrawing brings it back. */
+    const letGo = () => {
+        leave();
+        held = null;
+    };
 
     /** Do what a key means in a figure; return whether it means anything. */
     const inFigure = (figure, key) => {
@@ -248,7 +254,7 @@ export default function ({ data, parentElement }) {
                 send(figure, view, here, ["pointerdown", "mousedown"], -BESIDE);
                 send(figure, view, here, ["pointermove", "mousemove", "pointerup", "mouseup"], BESIDE);
             } else send(figure, view, here, CLICK);
-        } else if (key === "Escape" && shown) leave();
+        } else if (key === "Escape" && shown) letGo();
         else return false;
         return true;
     };
@@ -388,7 +394,7 @@ export default function ({ data, parentElement }) {
     const later = () => { waiting ??= requestAnimationFrame(() => { waiting = null; refresh(); }); };
     const observer = new MutationObserver(later);
     observer.observe(document.body, { childList: true, subtree: true });
-    const listeners = { keydown: pressed, pointerdown: touched, focusin: entered, focusout: left };
+    const listeners = { "attn-let-go": letGo, keydown: pressed, pointerdown: touched, focusin: entered, focusout: left };
     for (const [type, listener] of Object.entries(listeners)) document.body.addEventListener(type, listener);
     refresh();
     const stop = () => {

@@ -183,6 +183,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
     const screenNow = () => `${location.pathname} ${data.place}`;
     /** Begin with the first figure of a screen that has just come; black that a key was to lift goes with the old one. */
     const arrive = () => {
+        if (talk.place && talk.place !== screenNow()) unmark();
+        talk.place = screenNow();
         const screen = `${screenNow()} ${title()}`;
         if (talk.screen === screen) return;
         Object.assign(talk, { screen, figure: 0, part: 0 });
@@ -339,6 +341,13 @@ export default function ({ data, parentElement, setTriggerValue }) {
         if (!found.disabled) found.click();
         return true;
     };
+    const marked = () => document.querySelector(".attn-ring");
+    /** Leave the mark that keys or a click have found, and the figure with it: they are of this screen. */
+    const unmark = () => {
+        document.body.dispatchEvent(new Event("attn-let-go"));
+        document.activeElement?.closest(data.figures)?.blur();
+        hush();
+    };
     /** Go to another screen: of a story that runs, or of the menu. */
     const turn = (by) => {
         const all = links();
@@ -346,6 +355,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
             ? document.querySelector(by < 0 ? data.before : data.after)
             : all[(here() + by + all.length) % all.length];
         talk.lifts = true;
+        unmark();
         if (to) to.click();
         else uncover();
         return true;
@@ -435,9 +445,10 @@ export default function ({ data, parentElement, setTriggerValue }) {
         return true;
     };
     const escape = () => {
-        if (document.querySelector(".attn-ring")) return false; // the mark is left first
-        if (!talk.blank && !talk.code) return leave();
-        return toggle(talk.blank ? "blank" : "code");
+        if (talk.blank || talk.code) return toggle(talk.blank ? "blank" : "code");
+        if (!marked()) return leave();
+        unmark();
+        return true;
     };
     const keys = {
         ArrowRight: () => step(1), ArrowLeft: () => step(-1), ArrowDown: () => look(1), ArrowUp: () => look(-1),
@@ -457,8 +468,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
             if (presenting) leave();
             else enter();
         } else if (presenting && !altKey && (TURNS.includes(key) || !heldBy(target, key))) {
-            const inFigure = document.querySelector(".attn-ring"); // whose own keys move it
-            if (!inFigure || ["PageDown", "PageUp", "a", "b", "."].includes(named(key))) done = keys[named(key)]?.() ?? false;
+            const moved = marked() && !talk.blank && !talk.code && MOVES.includes(key); // the mark, by the figure's own keys
+            if (!moved) done = keys[named(key)]?.() ?? false;
         }
         if (!done) return;
         event.preventDefault();

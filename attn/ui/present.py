@@ -152,6 +152,7 @@ LINE [data-testid="stMarkdownContainer"] { margin: 0; } /* or the figure begins 
 }
 body:has(.attn-more) .stMainBlockContainer :is(h1, .attn-story b) { padding-right: var(--attn-more) !important; }
 .attn-cover { position: fixed; inset: 0; z-index: 999990; background: #000; }
+body:has(.attn-cover) :is(#vg-tooltip-element, .attn-ring) { visibility: hidden !important; }
 .attn-cover[data-kind="code"] {
     background: #FFF; color: #000; display: flex; flex-direction: column; align-items: center; justify-content: center;
     gap: 1vh; font-size: max(18px, 2.3vh); overflow-wrap: anywhere; text-align: center; padding: 2vh 6vw;
