@@ -259,6 +259,15 @@ def test_a_closed_menu_makes_nothing_and_an_open_one_offers_all():
     ]  # fmt: skip
 
 
+def test_names_of_pictures_say_width_and_colours_so_that_none_takes_the_place_of_another(heads):
+    dark = heads._replace(spec=heads.spec | {"config": heads.spec["config"] | {"background": charts.DARK.background}})
+    names = [take_away.picture_stem(one, columns) for one in (heads, dark) for columns in charts.COLUMNS]
+    assert [name.removeprefix(heads.stem) for name in names] == [
+        "_one-column_light", "_two-columns_light", "_one-column_dark", "_two-columns_dark",
+    ]  # fmt: skip
+    assert take_away.drawn_stem(dark) == f"{heads.stem}_dark"
+
+
 def test_words_in_a_figure_end_no_script():
     spec = charts.specification(charts.bars([1.0], ["</script><b>"], charts.LIGHT))
     page = charts.html(spec, about={"Title": "</title><b>"}).decode()

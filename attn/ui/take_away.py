@@ -76,7 +76,7 @@ def figure_menu(spec, key, tables=None, codes=None, measured=None):
     """
     menu = st.popover(
         "Take it away", icon=":material/ios_share:", type="tertiary", key=f"{key}.away", on_change="rerun",
-        help="The link to this, pictures for a paper, the numbers, the code, or all of it.",
+        help="Pictures for a paper, the numbers, the code, all of it, or the link to this.",
     )  # fmt: skip
     if menu.open:
         with menu:
@@ -106,8 +106,6 @@ def _draw_menu(spec, key, tables, codes, measured):
     figure = gathered_figure(spec, key, tables, codes, measured)
     about = figure.about
     st.html(_STYLE.replace("SCHEME", st.context.theme.type or "light"))
-    st.caption("Link to this screen")
-    st.code(about["Link"], language=None, wrap_lines=True)
     columns = st.segmented_control(
         "Width on paper", list(charts.COLUMNS), default="one", key=f"{key}.columns", required=True,
         format_func=lambda name: f"{name.capitalize()} column{'s' * (name != 'one')}, {charts.COLUMNS[name]} mm",
@@ -116,10 +114,11 @@ def _draw_menu(spec, key, tables, codes, measured):
     )  # fmt: skip
     _light_control(key)
     width = charts.COLUMNS[columns]
+    picture, drawn = picture_stem(figure, columns), drawn_stem(figure)
     pictures = {
-        "PNG": (f"{figure.stem}.png", lambda: charts.png(figure.spec, width=width, about=about), "image/png"),
-        "SVG": (f"{figure.stem}.svg", lambda: charts.svg(figure.spec, width=width, about=about), "image/svg+xml"),
-        "PDF": (f"{figure.stem}.pdf", lambda: charts.pdf(figure.spec, width=width, about=about), "application/pdf"),
+        "PNG": (f"{picture}.png", lambda: charts.png(figure.spec, width=width, about=about), "image/png"),
+        "SVG": (f"{picture}.svg", lambda: charts.svg(figure.spec, width=width, about=about), "image/svg+xml"),
+        "PDF": (f"{picture}.pdf", lambda: charts.pdf(figure.spec, width=width, about=about), "application/pdf"),
     }
     _buttons(key, pictures, "A picture for a paper, without frames around what is chosen; a PNG has 300 dots an inch.")
     if tables:
@@ -128,18 +127,21 @@ def _draw_menu(spec, key, tables, codes, measured):
         }  # the name alone on the button, which a long one would not fit
         numbers["NPZ"] = (f"{figure.stem}.npz", functools.partial(figure_npz, figure), "application/octet-stream")
         _buttons(key, numbers, "The numbers of this picture: a table with nine digits, or all digits for numpy.")
-    whole = {"HTML": (f"{figure.stem}.html", lambda: charts.html(figure.spec, about=about), "text/html")}
+    whole = {"HTML": (f"{drawn}.html", lambda: charts.html(figure.spec, about=about), "text/html")}
     if codes:
-        whole["Python"] = (f"{figure.stem}.py", functools.partial(figure_script, figure), "text/x-python")
-        whole["Notebook"] = (f"{figure.stem}.ipynb", functools.partial(figure_notebook, figure), "application/json")
-    whole["Everything"] = (f"{figure.stem}.zip", functools.partial(figure_bundle, figure), "application/zip")
+        whole["Python"] = (f"{drawn}.py", functools.partial(figure_script, figure), "text/x-python")
+        whole["Notebook"] = (f"{drawn}.ipynb", functools.partial(figure_notebook, figure), "application/json")
+    whole["Everything"] = (f"{drawn}.zip", functools.partial(figure_bundle, figure), "application/zip")
     _buttons(
         key, whole, "HTML: a page that draws this without any network and says numbers under the pointer. Python and "
         "Notebook: the lines that make it. Everything: all files at once, and the settings, which Home opens again.",
     )  # fmt: skip
-    if address := st.context.url:
-        st.caption("For a page of yours, in its HTML")
-        st.code(frame_code(address, _link(figure_place()[1]), key, about["Title"]), language="html", wrap_lines=True)
+    with st.expander("Link to this screen, and the figure in a page of yours"):
+        st.code(about["Link"], language=None, wrap_lines=True)
+        if address := st.context.url:
+            framed = frame_code(address, _link(figure_place()[1]), key, about["Title"])
+            st.caption("For a page of yours, in its HTML")
+            st.code(framed, language="html", wrap_lines=True)
 
 
 def _light_control(key):
@@ -219,6 +221,30 @@ def file_stem(page, key, setup, measured=None):
         short = re.sub(r"[^\w.]+", "-", value).strip("-.")
         parts.append(short if name in ("model", "text") else f"{name}-{short}")
     return "_".join(filter(None, [*(re.sub(r"[^\w.-]+", "-", part).strip("-") for part in parts), __version__]))
+
+
+def drawn_stem(figure):
+    """Return the name, without ending, of a figure's files that are in its colours: it says whether it is dark."""
+    return f"{figure.stem}_{'dark' if _is_dark(figure) else 'light'}"
+
+
+def picture_stem(figure, columns):
+    """Return the name of a figure's picture without ending.
+
+    Parameters
+    ----------
+    figure : Figure
+    columns : str
+        One of `attn.charts.COLUMNS`: how wide it is on paper. The name says it and whether the picture is dark, so that
+        no other takes its place in a folder.
+    """
+    width = f"{columns}-column{'s' * (columns != 'one')}"
+    return drawn_stem(figure._replace(stem=f"{figure.stem}_{width}"))
+
+
+def _is_dark(figure):
+    """Return whether a figure is drawn in the colours of a dark screen."""
+    return figure.spec["config"]["background"] == charts.DARK.background
 
 
 def _named(setup, measured=None):
@@ -302,8 +328,7 @@ def _drawing_lines(figure, display=False):
     display : bool, default False
         Whether they show in a notebook what they would save.
     """
-    dark = figure.spec["config"]["background"] == charts.DARK.background
-    lines = in_theme(figure.codes().draw(), charts.DARK if dark else charts.LIGHT)
+    lines = in_theme(figure.codes().draw(), charts.DARK if _is_dark(figure) else charts.LIGHT)
     calls = [node for node in ast.walk(ast.parse(lines)) if isinstance(node, ast.Call)]
     for call in reversed(calls):  # from the end, so that places before it stay
         if ast.unparse(call.func) == "charts.save":
@@ -315,17 +340,17 @@ def _drawing_lines(figure, display=False):
 
 def figure_bundle(figure):
     """Return all files of a figure and its settings as one ZIP file, which `read_settings` reads."""
-    spec, stem, about = figure.spec, figure.stem, figure.about
+    spec, stem, about, drawn = figure.spec, figure.stem, figure.about, drawn_stem(figure)
     files = {SETTINGS: about["Settings"], "link.txt": about["Link"]}
     for name, width in charts.COLUMNS.items():
         for ending, make in (("png", charts.png), ("svg", charts.svg), ("pdf", charts.pdf)):
-            files[f"{stem}_{name}-column{'s' * (name != 'one')}.{ending}"] = make(spec, width=width, about=about)
-    files[f"{stem}.html"] = charts.html(spec, about=about)
+            files[f"{picture_stem(figure, name)}.{ending}"] = make(spec, width=width, about=about)
+    files[f"{drawn}.html"] = charts.html(spec, about=about)
     files |= {f"{stem}_{name}.csv": make() for name, make in figure.tables.items()}
     if figure.tables:
         files[f"{stem}.npz"] = figure_npz(figure)
     if figure.codes:
-        files |= {f"{stem}.py": figure_script(figure), f"{stem}.ipynb": figure_notebook(figure)}
+        files |= {f"{drawn}.py": figure_script(figure), f"{drawn}.ipynb": figure_notebook(figure)}
     held = io.BytesIO()
     with zipfile.ZipFile(held, "w", zipfile.ZIP_DEFLATED) as bundle:
         for name, content in files.items():
