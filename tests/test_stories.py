@@ -22,6 +22,7 @@ from attn.pretrained.loading import smollm2
 from attn.ui import page as page_module
 from attn.ui.controls.sentence import DEFAULT_TEXT
 from attn.ui.link import LONGEST_LINK_VALUE, from_link, to_link
+from attn.ui.menu import TALK
 from attn.ui.models import model_layer_weights, model_reading
 from attn.ui.pages.step_by_step.stages import STAGES, stage_picture
 from attn.ui.pages.step_by_step.walk import compute_walk
@@ -622,6 +623,18 @@ def test_a_story_is_checked_for_a_talk_whatever_letters_its_link_holds():
         pack_story(Story(random.Random(at).randbytes(40).hex(), "", (Screen("masks", (), "."),))) for at in range(5000)
     )
     check(opened("talk", story=next(link for link in links if "__" in link)), charts=0)
+
+
+def test_my_story_leads_to_the_check_of_the_story_that_runs_or_of_ones_own():
+    def led(app):
+        app.button(key="story.own.open").click().run()
+        links = [one.proto for one in app.get("page_link")]
+        return dict(parse_qsl(next(one.query_string for one in links if one.label == TALK.label))).get("story")
+
+    assert led(opened("masks")) is None
+    assert led(opened("softmax", story="real_model", screen="2")) == "real_model"
+    packed = pack_story(Story("For my class", "", (Screen("masks", (), "One."),)))
+    assert led(opened("softmax", story=packed)) == packed
 
 
 def test_the_story_that_runs_is_the_one_that_is_checked_for_a_talk():

@@ -8,7 +8,7 @@ import streamlit as st
 
 from attn.pretrained.loading import catalogue, smollm2
 from attn.ui.link import LONGEST_LINK_VALUE
-from attn.ui.menu import MENU
+from attn.ui.menu import MENU, TALK
 from attn.ui.settings import MEGABYTE, visitor_settings
 from attn.ui.state import LOOK, as_text
 from attn.ui.stories.running import (
@@ -85,12 +85,23 @@ def _window(page):
         key="story.own.add", disabled=len(own.screens) >= MOST_SCREENS,
         help="The page as it is now: its text, its settings, its open tab.",
     )  # fmt: skip
+    _talk_link(own)
     if not own.screens:
         st.caption("No screen yet. Set a page up as you want to show it, and add it here.")
         return
     _edit_screens(own)
     _same_everywhere()
     _hand_out(own)
+
+
+def _talk_link(own):
+    """Draw the way to the page that says whether a talk can be given: of one's own story, or of the one that runs."""
+    now = story_now()
+    told = (pack_story(own) or OWN) if own.screens else now and now.name
+    st.page_link(
+        TALK.script, label=TALK.label, icon=TALK.icon, query_params=begun_look(told) if told else {}, width="content",
+        help="Whether this machine can give a talk: the models of each screen, and the seconds until it comes.",
+    )  # fmt: skip
 
 
 def _take_from_others():
