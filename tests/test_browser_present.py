@@ -151,7 +151,10 @@ def test_keys_walk_a_talk_and_leave_it_where_it_began(visit):  # noqa: F811
     main, link = page.get_by_test_id("stMain"), visit.link
     main.evaluate("main => { main.scrollTop = 300; }")
     page.get_by_role("button", name="Present").click()
+    begins = page.locator(".attn-begins")
+    expect(begins).to_have_text("Page Down: on · B: black · Q: code · Esc: leave")
     visit.wait_for_link(present="1", stage="weights", temperature="0.5")
+    expect(begins).to_have_count(0, timeout=5000)
     expect(page.get_by_test_id("stSidebar")).to_be_hidden()
     expect(page.get_by_role("button", name="Step on")).to_be_hidden()
     expect(page.locator(".attn-touch")).to_be_hidden()  # there is a pointer, and keys
@@ -286,8 +289,17 @@ def test_the_speakers_window_follows_a_story_and_leads_it(visit):  # noqa: F811
     page.get_by_role("button", name="Present").click()
     expect(speaker.locator("#title")).to_have_text(here.title)
     expect(speaker.locator("#place")).to_have_text(f"{number} of {len(screens)}")
-    expect(speaker.locator("#notes p")).to_have_text([here.sentence, f"To do: {here.task.do}"])
+    hint = re.compile("^Hint: “Economic” is a column of the map: its strongest square is in the row to choose[.]$")
+    expect(speaker.locator("#notes p")).to_have_text([here.sentence, f"To do: {here.task.do}", hint])
     expect(speaker.locator("#next")).to_have_text(following.title)
+    buttons = speaker.locator("#buttons button")
+    names = buttons.all_inner_texts()
+    places = [button.bounding_box() for button in buttons.all()]
+    expect(speaker.get_by_role("button", name="Show the answer")).to_be_disabled()
+    speaker.get_by_role("button", name="Code for phones").click()
+    expect(page.locator(".attn-cover img")).to_be_visible()
+    speaker.get_by_role("button", name="Code for phones").click()
+    expect(page.locator(".attn-cover")).to_have_count(0)
     expect(speaker.get_by_role("img")).to_be_visible()
     address = speaker.locator("#address")
     expect(address).to_have_text(re.compile(rf"/bottleneck\?tab=published.*&story=why_attention&screen={number}$"))
@@ -297,7 +309,10 @@ def test_the_speakers_window_follows_a_story_and_leads_it(visit):  # noqa: F811
     assert presented_faults(page, (1280, 720)) == []
     expect(speaker.locator("#title")).to_have_text(following.title)
     guess = re.compile(rf"^To guess: .* It is {following.guess.answer}[.]")
-    expect(speaker.locator("#notes p")).to_have_text([following.sentence, f"To do: {following.task.do}", guess])
+    told = [following.sentence, f"To do: {following.task.do}", f"Hint: {following.task.hint}", guess]
+    expect(speaker.locator("#notes p")).to_have_text(told)
+    assert buttons.all_inner_texts() == names
+    assert [button.bounding_box() for button in buttons.all()] == places
     speaker.get_by_role("button", name="Step back").click()  # to the story's screen, on the page before
     expect(speaker.locator("#title")).to_have_text(here.title)
     expect(speaker.locator("#state")).to_have_text(re.compile("^Figure 1 of [0-9]"))

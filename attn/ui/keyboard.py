@@ -14,7 +14,10 @@ KEYS = (  # in the order in which they are listed on every page and in the READM
         "in a figure from mark to mark, in the menu from page to page; outside Left and Right go a step back or on",
     ),
     ("Home, End", "to the first and last mark of a row"),
-    ("Page Up, Page Down", "to the plot before and after, where a figure has several"),
+    (
+        "Page Up, Page Down",
+        "in a figure to the plot before and after, where it has several; while presenting they change the screen",
+    ),
     ("Enter, Space", "in a figure choose, paint or move, as a click does"),
     ("Escape", "leave the mark"),
     ("Alt+Shift+F", "to the next figure"),

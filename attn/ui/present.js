@@ -15,6 +15,7 @@ const APART = 24; // pixels between two of them
 const BEAT = 2000; // milliseconds after which the speaker's window calls the presented page again
 const UNANSWERED = 2; // calls that may stay unanswered: a page that is busy answers late
 const SCROLLED = 0.8; // of what is seen of a figure at a time
+const BEGINS = 3000; // milliseconds for which the keys are said
 const PATIENCE = 2000; // milliseconds in which a page that is shown again has come to its old length
 
 const main = () => document.querySelector('[data-testid="stMain"]');
@@ -79,6 +80,11 @@ function partsOf(drawn, height, room) {
 /** The window for whoever speaks: it follows the channel by itself, also when the page here is opened anew. */
 function speakersWindow(words) {
     const text = (html) => html.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
+    const keys = { // all of them always, so that none moves under the hand: those without use are disabled
+        PageUp: words.back, PageDown: words.on, ArrowLeft: words.stepBack, ArrowRight: words.stepOn,
+        ArrowUp: words.figureBefore, ArrowDown: words.figureOn, b: words.blank, q: words.code, a: words.answer,
+    };
+    const buttons = Object.entries(keys).map(([key, said]) => `<button data-key="${key}">${text(said)}</button>`).join("");
     return `<!doctype html><html lang="en"><head><meta charset="utf-8"><title>${text(words.speaker)}</title><style>
     :root { color-scheme: light dark; font: 1.1rem/1.45 "Source Sans", "Source Sans Pro", Arial, sans-serif; }
     body { margin: 1.5rem; background: light-dark(#fff, #0f1419); color: light-dark(#14202b, #e8edf2); }
@@ -93,6 +99,9 @@ function speakersWindow(words) {
         background: #000; color: #fff; border: 2px solid light-dark(#000, #fff); border-radius: 8px; }
     [hidden], :empty:not(img), body:not([data-shown]) .shown { display: none !important; }
     #presenting { font-size: 1.9rem; }
+    body { padding-bottom: 9rem; }
+    #buttons { position: fixed; inset: auto 0 0; margin: 0; padding: .6rem 1.5rem; display: flex; flex-wrap: wrap;
+        border-top: 1px solid light-dark(#d8dee4, #2b3641); background: light-dark(#fff, #0f1419); }
     </style></head><body>
     <div id="code" class="shown"><div id="qr"></div><small id="address"></small><small id="warning"></small></div>
     <div class="clocks"><span><small>${text(words.clock)}</small><b id="clock" role="timer">…</b></span>
@@ -103,10 +112,8 @@ function speakersWindow(words) {
     <section class="shown"><small>${text(words.now)} <b id="place"></b></small><h1 id="title"></h1><p id="line"></p>
     <div id="notes"></div></section>
     <section class="shown"><small>${text(words.next)}</small><h2 id="next"></h2></section>
-    <section class="shown"><button data-key="PageUp">${text(words.back)}</button><button data-key="PageDown">${text(words.on)}</button>
-    <button data-key="b">${text(words.blank)}</button><button data-key="a" id="answer" hidden></button><br>
-    <span id="figures" hidden><button data-key="ArrowUp">${text(words.figureBefore)}</button><button data-key="ArrowDown">${text(words.figureOn)}</button> <span id="state"></span></span>
-    <span id="steps" hidden><button data-key="ArrowLeft">${text(words.stepBack)}</button><button data-key="ArrowRight">${text(words.stepOn)}</button></span></section>
+    <section class="shown"><small id="state"></small></section>
+    <section id="buttons" class="shown">${buttons}</section>
     <script>
     const channel = new BroadcastChannel(${JSON.stringify(TALK)});
     const place = (id) => document.getElementById(id);
@@ -152,12 +159,13 @@ function speakersWindow(words) {
         unanswered = 0;
         document.body.dataset.shown = "";
         place("presenting").textContent = "";
-        for (const name of ["title", "place", "line", "next", "state", "cover", "address", "warning", "answer"]) {
+        for (const name of ["title", "place", "line", "next", "state", "cover", "address", "warning"]) {
             if (place(name).textContent !== data.screen[name]) place(name).textContent = data.screen[name];
         }
-        place("answer").hidden = !data.screen.answer;
-        place("figures").hidden = !data.screen.state;
-        place("steps").hidden = !data.screen.steps;
+        const { answer, state, steps } = data.screen;
+        const does = { a: answer, ArrowUp: state, ArrowDown: state, ArrowLeft: steps, ArrowRight: steps };
+        for (const [key, there] of Object.entries(does)) document.querySelector(\`[data-key=\${key}]\`).disabled = !there;
+        document.querySelector("[data-key=a]").textContent = answer || ${JSON.stringify(words.answer)};
         place("notes").replaceChildren(...data.screen.notes.map((note) => {
             return Object.assign(document.createElement("p"), { textContent: note });
         }));
@@ -250,6 +258,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
         touch();
         sayWhich();
         say();
+        if (drawn && talk.begins) begin();
     };
     /** Make the words as large as they can be beside the figure, and lay what comes below them out. */
     const layWords = (figure, drawn) => {
@@ -476,6 +485,15 @@ export default function ({ data, parentElement, setTriggerValue }) {
         event.stopImmediatePropagation();
     };
 
+    /** Say the keys for a moment, but to nobody who sees this in a frame of another page. */
+    const begin = () => {
+        talk.begins = false;
+        if (window !== window.top) return;
+        const line = Object.assign(document.createElement("div"), { className: "attn-begins", textContent: words.begins });
+        line.style.setProperty("--attn-foot", block()?.style.getPropertyValue("--attn-foot") || "0px");
+        document.body.append(line);
+        setTimeout(() => line.remove(), BEGINS);
+    };
     const whichFigure = () => {
         const many = parts > 1 || count > 1 ? `Figure ${talk.figure + 1} of ${count}` : "";
         return many + (parts > 1 ? `, part ${talk.part + 1} of ${parts}` : "");
@@ -571,6 +589,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     const resized = new ResizeObserver(later);
     document.body.classList.toggle("attn-presenting", presenting);
     if (talk.presented && !presenting) channel.postMessage({ ended: words.ended });
+    talk.begins = presenting && (talk.begins || !talk.presented);
     talk.presented = presenting;
     if (presenting) {
         const what = { childList: true, subtree: true, characterData: true, attributeFilter: ["width", "height"] };
@@ -579,6 +598,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
         if (document.activeElement?.closest('[data-testid="stSidebar"]')) document.activeElement.blur();
         show();
     } else {
+        document.querySelector(".attn-begins")?.remove();
         layControls();
         for (const one of document.querySelectorAll("[data-presented]")) {
             delete one.dataset.presented;

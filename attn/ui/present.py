@@ -20,7 +20,7 @@ from attn.ui.stories.running import OWN, story_link, story_now, story_speaks
 from attn.ui.width import FIGURES, HAND
 
 PRESENT_KEYS = (  # in the order in which they are listed
-    ("Page Down, Page Up", "to the next screen and the one before: what a clicker sends"),
+    ("Page Down, Page Up", "to the next screen and the one before, in a figure, too: what a clicker sends"),
     ("Right, Left", "a step on or back where a page has steps; elsewhere to the next figure and the one before"),
     ("Down, Up", "to the next figure of the page, or the next part of a long one, and back"),
     ("B or .", "a black screen, and back; a key that moves on lifts it, too"),
@@ -51,10 +51,13 @@ _WORDS = {
     "figureBefore": "Figure before",
     "figureOn": "Next figure",
     "blank": "Black screen",
+    "code": "Code for phones",
+    "answer": "Show the answer",
     "touch": "Presenting",
     "leave": "Leave",
     "up": "More above",
     "down": "More below",
+    "begins": "Page Down: on · B: black · Q: code · Esc: leave",
     "blanked": "The screen is black.",
     "coded": "The screen shows the code.",
 }
@@ -158,10 +161,22 @@ body:has(.attn-cover) :is(#vg-tooltip-element, .attn-ring) { visibility: hidden 
     gap: 1vh; font-size: max(18px, 2.3vh); overflow-wrap: anywhere; text-align: center; padding: 2vh 6vw;
 }
 .attn-cover img { height: min(76vh, 84vw); width: auto; }
+/* as presenting begins, its keys are said for a moment */
+.attn-begins {
+    position: fixed; z-index: 3; left: 50%; bottom: calc(1.5vh + var(--attn-foot, 0px)); transform: translateX(-50%);
+    padding: 0.3em 1em; border-radius: 1vh; white-space: nowrap; pointer-events: none;
+    font: max(16px, 2vh)/1.3 "Source Sans", "Source Sans Pro", Arial, sans-serif;
+    background: light-dark(#FFFFFF, #0F1419); color: light-dark(#55606E, #A3AFBC);
+    border: 1px solid light-dark(#D8DEE4, #2B3641);
+}
+@media (prefers-reduced-motion: no-preference) {
+    .attn-begins { animation: attn-begins 3s forwards; }
+    @keyframes attn-begins { 90% { opacity: 1; } 100% { opacity: 0; } }
+}
 /* who touches the screen has no keys, and buttons in their place */
 .attn-touch { display: none; }
 @media (pointer: coarse) {
-    .attn-more { display: none; }
+    :is(.attn-more, .attn-begins) { display: none; }
     .attn-touch {
         display: flex; justify-content: center; gap: 0.4rem; position: fixed; z-index: 3; inset: auto 0 0;
         height: 3.25rem; padding: 0.25rem; background: light-dark(#FFFFFF, #0F1419);
@@ -262,10 +277,13 @@ def _marked(key):
 
 
 def _notes(screen):
-    """Return what whoever speaks reads of a story's screen: its sentence, what is to be done, and what is guessed."""
+    """Return what whoever speaks reads of a story's screen: its sentence, what is to be done, a hint, and the guess."""
     notes, guess = [screen.sentence] if screen.sentence else [], screen.guess
     if screen.task:
         notes.append(f"To do: {screen.task.do}")
+        # what the page has told by then stands in names in braces, which only the page fills
+        if hints := [said for said in re.split(r"(?<=[.?!]) ", screen.task.hint) if said and "{" not in said]:
+            notes.append(f"Hint: {' '.join(hints)}")
     if guess:
         notes.append(
             f"To guess: {guess.ask} ({', '.join(guess.options)}) It is {guess.answer}. {guess.because}".strip()
