@@ -129,7 +129,8 @@ STRIP textarea { height: 2.4rem !important; min-height: 0 !important; }
     display: block; font-size: max(14px, calc(var(--attn-size, 3) * min(1vh, 0.75vw))); text-wrap: pretty;
 }
 LINE { display: none; }
-LINE [data-testid="stMarkdownContainer"] { margin: 0; } /* or the figure begins higher than the line ends */
+/* or the figure begins higher than the line ends; a low window has no room to spare */
+@media (min-height: 500px) { LINE [data-testid="stMarkdownContainer"] { margin: 0; } }
 .stMainBlockContainer LINE[data-said] {
     display: block; position: fixed; z-index: 2; inset: var(--attn-line, 8.4vh) ASIDE auto 2vw; width: auto;
 }
@@ -199,7 +200,6 @@ body:has(.attn-cover) :is(#vg-tooltip-element, .attn-ring) { visibility: hidden 
     .stMainBlockContainer .attn-story { top: 0.5rem; }
     .attn-story b { font-size: 1.2rem; margin-bottom: 0.25rem; }
     .attn-story span, .stMainBlockContainer LINE :is(p, code) { font-size: 1rem !important; }
-    LINE [data-testid="stMarkdownContainer"] { margin-bottom: -0.5rem; }
     .stMainBlockContainer [data-presented] { display: block; overflow: auto; overscroll-behavior: contain; }
     [data-presented]:is([data-cut~="right"]::after, [data-cut~="left"]::before) { display: block; }
     .stMainBlockContainer .attn-join {

@@ -40,7 +40,7 @@ _SHAPE = 2.25  # of the room that a presented figure has, across by down
 _EDGES = 0.065  # of its width
 # of a low window's height, for a presented plot, and pixels of the smallest numbers in it: the browser makes such a
 # figure so much smaller that these are seen at 11, which is the least that is read in a hand
-_SIDEWAYS = 0.48, 13
+_SIDEWAYS = 0.49, 13
 _ABOVE = 235  # pixels above a page's first figure
 _ABOVE_LARGE, _ABOVE_LOW = 330, 190  # with words for a hall, and in a low window then
 _CONTROLS_LOW = 50  # pixels of a row of controls among them, which some pages have
