@@ -10,6 +10,7 @@ from attn.ui.pages.room import Setup
 from attn.ui.present import ANSWER_KEY
 from attn.ui.rooms import HOURS, open_rooms
 from attn.ui.visitor import this_visit
+from attn.ui.width import page_held
 
 page = ui.begin_page("room", "What does the room guess?", Setup)
 
@@ -23,7 +24,7 @@ if asked is not None:
     ui.page_next(page)
     st.stop()
 if code and owned is None:
-    st.info(f"No room {ui.as_text(code)} is open on this server. Look at its code again, or open a room here.")
+    st.info(room.room_missing(code))
 
 with st.sidebar:
     sentence_control(page)
@@ -56,18 +57,23 @@ if owned is None:
         except ValueError as error:
             page.say_of_link(str(error))
 
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    def open_control():
+        """Draw the button of whoever asks a hall."""
         st.button(
             "Open a room", on_click=open_one, type="primary", icon=":material/meeting_room:", key=f"{ANSWER_KEY}.open",
             help=f"Phones then join by a code. A room closes {HOURS} hours after the last guess.",
         )  # fmt: skip
+
+    def join_control():
+        """Draw the box of whoever is asked."""
         st.text_input(
-            "Or join one by its code",
-            key=page.key("room"),
-            max_chars=room.LONGEST_CODE,
-            width=220,
-            help="Four letters, on the screen.",
-        )
+            "Join a room by its code", key=page.key("room"), max_chars=room.LONGEST_CODE, width=220,
+            placeholder="Four letters", help="Four letters, on the screen.",
+        )  # fmt: skip
+
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        for draw in (join_control, open_control) if page_held() else (open_control, join_control):
+            draw()
     room.room_choices(question)
     st.caption("Guesses stay in the memory of this server, without names, and are gone when the room closes.")
 else:

@@ -143,6 +143,17 @@ def test_a_speaker_asks_phones_guess_and_the_model_stands_beside(monkeypatch):
     assert f"with a weight of **{weights.max():.2f}**; **100%** of the guesses in the room" in phone.success[0].value
     assert any("each sign" in one.value for one in phone.caption)
 
+    room.guesses = dict.fromkeys(room.guesses, ((room.answer[0] + 1) % 5,))
+    phone = check(phone.run(), charts=0)
+    assert any("That is not what the model does." in one.value for one in phone.markdown)
+    assert not phone.success
+    assert f"with a weight of **{weights.max():.2f}**" in phone.info[0].value
+
+    hall.close(room)
+    phone = check(phone.run())
+    assert phone.info[0].value == f"The room {code} is closed. What was guessed in it is gone."
+    assert phone.text_input(key="room.room").placeholder == "Four letters"
+
 
 def guesses(app):
     """Return the maps of guesses that a page shows, the room in the first row."""

@@ -27,7 +27,9 @@ LAYER, HEAD, CELL = 4, 2, (10, 2)  # the head of Home, in which "it" finds its a
 _TOUCHED = """<style>
 .stMainBlockContainer [data-testid="stButtonGroup"] [role="radiogroup"] { gap: 0.6rem; }
 .stMainBlockContainer [data-testid="stButtonGroup"] button { min-height: 2.75rem; min-width: 2.75rem; }
-</style>"""  # a guess is touched in a crowd, quickly
+.st-key-controls { display: none; }
+</style>"""  # a guess is touched in a crowd, quickly; who guesses has nothing else to set
+_GUESSED = "room.guessed"  # where the session holds the code of the room in which this visitor guessed last
 _SECONDS = 2  # after which the speaker's page looks again who has guessed, and a phone whether something else is asked
 
 
@@ -210,6 +212,7 @@ def room_guess_control(code):
 
     Looks again every few seconds.
     """
+    st.session_state[_GUESSED] = code
     _guessing(code)
 
 
@@ -219,8 +222,7 @@ def _guessing(code):
     rooms, who = open_rooms(), this_visit().browser
     room = rooms.find(code)
     if room is None:
-        st.info(f"The room {as_text(code)} is closed. What was guessed in it is gone.")
-        return
+        st.rerun()  # the page has a box for another code
     question = room.question
     st.header(question_in_words(question), anchor=False)
     st.markdown(_sentence(question))
@@ -229,16 +231,28 @@ def _guessing(code):
     st.html(_TOUCHED)
     given = room.guesses.get(who)
     if room.answer is not None:
-        if given is not None:
-            st.markdown("You were right." if given == room.answer else f"You said {place_in_words(question, given)}.")
         shares = room.shares() if room.guesses else None
-        st.success(room_answer(question, room.answer, true_weights(question), shares))
+        answer = room_answer(question, room.answer, true_weights(question), shares)
+        if given == room.answer:
+            st.markdown("You were right.")
+            st.success(answer)
+            return
+        if given is not None:
+            st.markdown(f"You said {place_in_words(question, given)}. That is not what the model does.")
+        st.info(answer)
         return
     place = _touched(question, given)
     if place is not None and place != given and not rooms.guess(code, who, place, question):
         st.warning(f"The room has {MOST_GUESSES:,} guesses, as many as it holds.")
     elif place is not None:
         st.caption(f"Your guess: {place_in_words(question, place)}. You can change it until the answer is shown.")
+
+
+def room_missing(code):
+    """Return why no room is open under a code that was typed or linked to."""
+    if st.session_state.get(_GUESSED) == code:
+        return f"The room {as_text(code)} is closed. What was guessed in it is gone."
+    return f"No room {as_text(code)} is open on this server. Look at its code again, or open a room here."
 
 
 def room_answer(question, answer, weights, shares):
