@@ -372,7 +372,7 @@ def test_the_controls_of_a_phone_show_what_they_make_and_not_what_it_is_made_of(
         .map((plot) => plot.getBoundingClientRect()).filter((place) => place.height > 50)"""  # and no legend's
     with looking(chromium, 390, 844, touched=True) as page:
         page.emulate_media(reduced_motion="reduce")
-        for link in ("step_by_step?stage=weights", "softmax"):
+        for link in ("step_by_step?stage=weights", "step_by_step?stage=scaled", "softmax"):
             page.goto(f"{server}/{link}")
             settled(page)
             page.get_by_role("button", name="Controls", exact=True).tap()
@@ -391,14 +391,14 @@ def test_a_phone_shows_what_came_of_a_task_and_says_in_its_bar_that_it_is_done(s
         sign = page.locator(".attn-task")
         expect(sign).to_have_text("○ To do")
         page.get_by_test_id("stMain").get_by_role("radio", name="Key", exact=True).tap()
-        expect(sign).to_have_text("✓ Done")
+        expect(sign).to_have_text("✓ Next screen")
         title = page.locator(FIGURE).first.get_by_text("= Key", exact=True)
         expect(title).to_be_in_viewport()  # the last of three parts, where that asked for is seen
         expect(sign).to_be_in_viewport()
         todo = page.locator(".st-key-story_card").get_by_text("Done:")
         expect(todo).not_to_be_in_viewport()
         sign.tap()
-        expect(todo).to_be_in_viewport()
+        expect(page.locator(".st-key-story_card").get_by_text("screen 4 of")).to_be_in_viewport()
 
 
 def test_a_map_stays_under_the_finger_when_the_sentence_above_it_becomes_longer_or_shorter(server, chromium):
@@ -457,7 +457,9 @@ def test_a_touch_on_a_small_head_brings_the_large_one_into_sight(server, chromiu
         page.wait_for_function("location.search.includes('head=2')")
         title = page.locator(".st-key-heads-one").get_by_text("Head 2", exact=True)
         expect(title).to_be_in_viewport()
-        page.wait_for_function("title => title.getBoundingClientRect().top > 48", arg=title.element_handle())
+        said = page.get_by_role("tabpanel").get_by_text("In head 2", exact=False).first
+        for one in (title, said):
+            page.wait_for_function("one => one.getBoundingClientRect().top > 48", arg=one.element_handle())
 
 
 def test_a_phone_shows_what_a_head_switched_off_changes_without_scrolling(server, chromium):

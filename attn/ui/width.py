@@ -28,7 +28,7 @@ SHEET = 50  # hundredths of the height of a phone's window that controls alone t
 _LAID_OVER = 768  # pixels across up to which Streamlit lays its menu over the page
 _BAR = 56  # pixels of such a window that the bar above the page takes, with a space below it
 _SEEN = 0.75  # of the room that a figure has, where it counts as seen
-_SIGNS = "→=≠×+−"  # before the title of a part that stands below another, and is made of it or held against it
+_SIGNS = "→=≠×÷+−"  # before the title of a part that stands below another, and is made of it or held against it
 _OPENING = 350  # milliseconds in which a menu opens
 _STEP = 40  # pixels: smaller changes do not redraw the page, nor a quarter of them one held in a hand
 _LEAVING = 2000  # milliseconds in which a page that was left is not measured: the answer to the click comes first
@@ -110,6 +110,16 @@ export default function({ data, setStateValue }) {
         document.querySelector('[data-testid="stExpandSidebarButton"]')?.click();
         setTimeout(showFigure, data.opening);
     };
+    // A part that the controls add to a figure, or take away, moves the one that counts.
+    const titles = () => {
+        return [...main.querySelectorAll(`:is(${data.figures}) .role-title text`)].map((one) => one.textContent).join();
+    };
+    let shown = "";
+    const showChanged = () => {
+        if (!("controls" in document.body.dataset) || titles() === shown) return;
+        shown = titles();
+        showFigure();
+    };
     // Of a figure whose parts stand one below another, each with a sign before its title that says how it is made of
     // those above, the last is what counts.
     const resultOf = (figure) => {
@@ -174,14 +184,16 @@ export default function({ data, setStateValue }) {
     document.addEventListener("pointerup", hold);
     // However long the answer takes: it has come when the page has run, or its link has changed, and it runs no more.
     const showAnswer = () => {
-        if (!opening) return;
         const running = app.dataset.testScriptState === "running";
+        if (!running) setTimeout(showChanged, data.opening);
+        if (!opening) return;
         opening.run ||= running;
         if (running || !(opening.run || location.search !== opening.from)) return;
         setTimeout(opening.show, data.opening);
         opening = null;
     };
-    // What came of a story's task comes into sight once it is done, and its sign in the bar leads back to it.
+    // What came of a story's task comes into sight once it is done; its sign in the bar then leads on, and until then
+    // to what is to be done.
     const showDone = () => {
         const task = document.querySelector(".attn-task");
         const done = task && "done" in task.dataset;
@@ -190,7 +202,10 @@ export default function({ data, setStateValue }) {
         if (isNew && small() && !opened) opening = { show: showFigure, run: true };
     };
     const toTask = (event) => {
-        if (event.target.closest?.(".attn-task")) scrollBy(-main.closest('[data-testid="stMain"]').scrollTop);
+        const sign = event.target.closest?.(".attn-task");
+        const on = sign && "done" in sign.dataset && document.querySelector(".st-key-story_on a");
+        if (on) on.click();
+        else if (sign) scrollBy(-main.closest('[data-testid="stMain"]').scrollTop);
     };
     document.addEventListener("click", toTask);
     const answering = new MutationObserver(showAnswer);
@@ -199,12 +214,15 @@ export default function({ data, setStateValue }) {
         const drawn = document.querySelector(`[data-testid="stMain"] ${figure}`);
         if (!drawn) return;
         const place = drawn.getBoundingClientRect();
-        const least = Math.min(place.height, data.seen * (window.innerHeight - data.bar));
-        if (place.top >= data.bar && place.top + least <= window.innerHeight) return;
-        // with its tab and the sentence above it, where both leave it room
+        const room = window.innerHeight - data.bar;
+        const least = Math.min(place.height, data.seen * room);
+        // with its tab and the sentence above it, where both leave room for most of that
         const tabs = drawn.closest('[data-testid="stTabs"]') ?? drawn;
         const above = place.top - tabs.getBoundingClientRect().top;
-        scrollBy(place.top - data.bar - (above + least <= window.innerHeight - data.bar ? above : 0));
+        const fits = above > 0 && above + data.seen * least <= room;
+        const [top, part] = fits ? [place.top - above, data.seen * least] : [place.top, least];
+        if (top >= data.bar && place.top + part <= window.innerHeight) return;
+        scrollBy(top - data.bar);
     };
     document.addEventListener("pointerdown", forget);
     document.addEventListener("pointerup", follow);

@@ -193,12 +193,14 @@ def _has_work(now):
 
 
 def _draw_task(now):
-    """Draw what is to be done, or that it was; a phone says so in its bar, too: the card is soon scrolled away."""
+    """Draw what is to be done, or that it was; a phone says so in its bar, too, and leads on: the card is soon away."""
     done = now.is_done("task")
     sign = ":green[:material/check_circle:] **Done:**" if done else ":material/radio_button_unchecked: **To do:**"
     st.markdown(f"{sign} {as_text(_within_reach(now.screen.task.do))}")
     with st.container(key="story_task"):
-        screen, said = escape(f"{now.number} {now.screen.title}"), " data-done>✓ Done" if done else ">○ To do"
+        way = _way_on(now)
+        led = f"✓ {way[2]}" if way else "✓ Done ↑"
+        screen, said = escape(f"{now.number} {now.screen.title}"), f" data-done>{led}" if done else ">○ To do"
         st.html(f'<button type="button" class="attn-task" data-screen="{screen}"{said}</button>')
 
 
