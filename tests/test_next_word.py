@@ -266,7 +266,7 @@ def test_the_tab_of_the_comparison_begins_it_itself():
 def test_what_was_compared_with_transformers_stays_on_the_screen():
     pytest.importorskip("torch")
     app = check(opened("next_word", tab="agreement"))
-    assert [button.label for button in app.button].count("Compare with transformers") == 1
+    assert [button.label for button in app.button].count("Compare with transformers") == 2
     app.button(key="next_word.compare").click().run()
     assert any("agree with transformers: 32 compared without changes" in each for each in said(check(app, charts=3)))
     assert any("All steps agree" in each for each in said(opened("next_word")))
