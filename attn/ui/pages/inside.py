@@ -65,7 +65,7 @@ _TERMS = {  # of a metric, that its words do not name
 }
 LINES = {"all": "All", "query": "From the chosen query", "key": "To the chosen key"}
 _LEAST_ROW = 10  # pixels of a layer in the map of all heads, to be pointed at
-_LISTED, _LISTED_LOW = 10, 6  # heads beside the map of all, and with words for a hall in a low window
+_LISTED, _LISTED_LOW = 10, 5  # heads beside the map of all, and with words for a hall in a low window
 _MOST_NAMED = 3  # special tokens
 MOSAIC_WIDTH = 640  # pixels across of the picture of all heads, at least: on a phone it is scrolled
 MOSAIC = 48  # tokens of every head that the picture of all heads shows
@@ -528,9 +528,10 @@ def inside_reading(setup, tables, layer, level):
     metric, own = _metric(setup.metric, layer), float(tables[setup.metric][setup.layer - 1, setup.head - 1])
     there = f", and this one has {number(own)}" * bool(np.isfinite(own))
     over = ", on average over all tokens that look"
+    others = "Trained heads specialise: one looks at the word before, another at the first token. "
     told = (
-        f"In view, and framed in the map, is {inside_kind_in_words(setup, tables, layer, level, over)} Trained heads "
-        "specialise: one looks at the word before, another at the first token. Each cell is a head. Its colour says "
+        f"In view, and framed in the map, is {inside_kind_in_words(setup, tables, layer, level, over)} "
+        f"{others * (not window_low_for_hall())}Each cell is a head. Its colour says "
         f"{as_text(small(metric.words.removesuffix('.')))}{there}. Choose a cell to look into another."
     )
     st.markdown(told, help=terms_help(f"{told} {METRICS[setup.metric].name}", *_TERMS.get(setup.metric, ())))
