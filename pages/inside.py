@@ -280,6 +280,8 @@ def rollout_tab():
         )
         mixed = models.model_rollout(*source, layer.index, setup.level)
         unreached = None if hidden is None else hidden & (mixed == 0)  # layers together reach beyond a window
+        if (filled := pretrained.filler_cells(layer)) is not None:
+            unreached = unreached | level.hidden(filled)
         picture = charts.panel(
             mixed, rows, columns, title="Rollout", hidden=unreached, **colour_scale_of(setup.colour, mixed[:n_q, :n_k])
         )

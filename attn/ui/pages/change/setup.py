@@ -75,9 +75,9 @@ class Setup(SourceChoice):
     @staticmethod
     def unsaid(chosen):
         """Return the defaults of another model or text than the first preset's: what is changed there is its own."""
-        if chosen.get("model", APPLE.model) != APPLE.model:
-            return {"off": ()}
-        return {} if chosen.get("text", APPLE.text) == APPLE.text else {"off": (), "pair": ""}
+        if chosen.get("text", APPLE.text) != APPLE.text:
+            return {"off": (), "pair": ""}
+        return {} if chosen.get("model", APPLE.model) == APPLE.model else {"off": ()}
 
     @property
     def chosen(self):
