@@ -10,7 +10,7 @@ from attn.charts.labels import number
 from attn.ui.page import page_columns, page_figure, page_path_columns, page_reading
 from attn.ui.pages.cost.curves import TILES_MOST
 from attn.ui.pages.cost.units import bytes_in_units
-from attn.ui.width import page_plot_height, page_share, page_width
+from attn.ui.width import page_map_size, page_plot_height, page_share, page_width
 
 _D = 8  # numbers of a query, a key and a value
 _NAMES = 110  # pixels for the names of the two outputs
@@ -151,7 +151,7 @@ def _so_far(mine, row, whole, theme):
     return charts.heatmap(
         values, ["so far", "whole matrix"], charts.counted(_D), theme, kind="signed",
         title=f"Output of query {row + 1}",
-        size=(int(min(page_share(0.5, beside=160), page_width() - _NAMES, 420)), 120), axes=("", "dimension"),
+        size=(page_map_size(_D, min(page_share(0.5, beside=160), 420), _NAMES), 120), axes=("", "dimension"),
         style=charts.Style(square=False),
     )  # fmt: skip
 
